@@ -1,0 +1,182 @@
+"""The library: search it, open a call, play its recording."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, Field
+
+from api import recording
+from api.auth import Caller
+from api.paging import Instant, Items, Storable, cursor_id, cursor_time, decode_cursor, page
+from api.ports import Ports
+from api.problems import Problem, not_found
+from streams.io import queries
+from streams.io.store import in_workspace
+
+SQL = queries.load("calls")
+PLAYABLE = re.compile(r"(audio|video)/[a-z0-9][a-z0-9.+-]{0,60}")
+"""Content types a browser may be given inline; anything else is a download."""
+
+
+class CallPerson(BaseModel):
+    """Somebody on the call."""
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+class CallItem(BaseModel):
+    """A call in the library."""
+
+    id: UUID
+    source_app: str
+    external_id: str
+    title: str
+    recording_start_time: datetime | None
+    duration_seconds: float | None
+    participants: list[CallPerson]
+    metadata_quality: Literal["full", "partial", "minimal"]
+    source_metadata: dict[str, Any]
+    imported_at: datetime
+    updated_at: datetime
+    import_job_id: UUID | None
+
+
+class CallSegment(BaseModel):
+    """One utterance."""
+
+    speaker: str | None = None
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+class CallMedia(BaseModel):
+    """The recording, and where to play it; `available` is false when it is not kept here."""
+
+    url: str
+    available: bool
+    filename: str | None = None
+    content_type: str | None = None
+    size_bytes: int | None = None
+
+
+class CallDetail(CallItem):
+    """A call with everything it holds."""
+
+    full_transcript: str | None
+    segments: list[CallSegment]
+    original_transcript: str | None
+    media: CallMedia | None
+    language: str | None
+    bank_id: UUID | None
+
+
+class CallFilter(BaseModel):
+    """Which calls are meant. Everything given must fit."""
+
+    q: Storable | None = Field(None, max_length=500)
+    source_app: Storable | None = Field(None, max_length=40)
+    participant: Storable | None = Field(None, max_length=200)
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+async def list_calls(
+    ports: Ports, caller: Caller, wanted: CallFilter, limit: int, cursor: str | None
+) -> Items[CallItem]:
+    """Calls, newest first."""
+    after = decode_cursor(cursor, cursor_time, cursor_id)
+    async with in_workspace(ports.pool, caller.workspace_id) as connection:
+        rows = await connection.fetch(
+            SQL["list_calls"], caller.workspace_id, wanted.q, wanted.source_app, wanted.participant or None,
+            wanted.since, wanted.until, *after, limit + 1,
+        )  # fmt: skip
+    return page(rows, limit, lambda row: CallItem(**_shown(row)), lambda row: (row["imported_at"], row["recording_id"]))
+
+
+async def get_call(ports: Ports, caller: Caller, call_id: UUID) -> CallDetail:
+    """One call with everything it holds."""
+    async with in_workspace(ports.pool, caller.workspace_id) as connection:
+        row = await connection.fetchrow(SQL["find_call"], caller.workspace_id, call_id)
+    if row is None:
+        raise not_found("call")
+    return CallDetail(**{**_shown(row), "media": _media(row["media"], call_id)})
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    milliseconds = row["duration_ms"]
+    return {
+        **dict(row),
+        "id": row["recording_id"],
+        "duration_seconds": milliseconds / 1000 if milliseconds is not None else None,
+    }
+
+
+def _media(found: dict[str, Any] | None, call_id: UUID) -> CallMedia | None:
+    if not found:
+        return None
+    known = {name: found.get(name) for name in ("filename", "content_type", "size_bytes")}
+    return CallMedia(url=f"/api/calls/{call_id}/media", available=bool(found.get("ref")), **known)
+
+
+async def get_media(ports: Ports, caller: Caller, call_id: UUID, range_header: str | None, *, head: bool) -> Response:
+    """The recording, whole or the part a player asks for."""
+    async with in_workspace(ports.pool, caller.workspace_id) as connection:
+        row = await connection.fetchrow(SQL["find_call_media"], caller.workspace_id, call_id)
+    if row is None:
+        raise not_found("call")
+    found = row["media"] or {}
+    if not found.get("ref"):
+        raise Problem(404, "no_recording", "This call has no recording that is kept here.")
+    size = await recording.size(ports.store, found["ref"])
+    start, end, partial = _range(range_header, size)
+    headers = _media_headers(found) | {"Content-Length": str(end - start)}
+    if partial:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    body = recording.part(ports.store, found["ref"], start, end) if not head and end > start else _nothing()
+    return StreamingResponse(body, 206 if partial else 200, headers=headers, media_type=headers["Content-Type"])
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for chunk in ():
+        yield chunk
+
+
+def _media_headers(found: dict[str, Any]) -> dict[str, str]:
+    """A recording comes from strangers: it may be played, and nothing in it may run."""
+    content_type = str(found.get("content_type") or "")
+    playable = PLAYABLE.fullmatch(content_type) is not None
+    name = re.sub(r"[\x00-\x1f\x7f\"\\/]", "_", str(found.get("filename") or "recording"))
+    plain = name.encode("ascii", "replace").decode().replace("?", "_")
+    encoded = quote(name.encode("utf-8", "replace"), safe="")
+    return {
+        "Content-Type": content_type if playable else "application/octet-stream",
+        "Content-Disposition": f"{'inline' if playable else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{encoded}",
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=3600",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }  # fmt: skip
+
+
+def _range(header: str | None, size: int) -> tuple[int, int, bool]:
+    """(start, end, partial) of a Range header. What is no single byte range is ignored, as RFC 9110 says."""
+    match = re.fullmatch(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*", header or "", re.IGNORECASE | re.ASCII)
+    if match is None or not (match[1] or match[2]):
+        return 0, size, False
+    if match[1]:
+        start, end = int(match[1]), min(int(match[2]) + 1 if match[2] else size, size)
+        if match[2] and int(match[2]) < int(match[1]):
+            return 0, size, False
+    else:
+        start, end = max(0, size - int(match[2])), size
+    if start >= end:
+        sentence = f"The recording has {size} bytes; the range asked for lies outside."
+        raise Problem(416, "range_not_satisfiable", sentence, headers={"Content-Range": f"bytes */{size}"})
+    return start, end, True

@@ -1,0 +1,76 @@
+"""Dependencies of the routes: the ports, and the caller, who must be signed in."""
+
+import hmac
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from api import auth
+from api.auth import Caller
+from api.ports import Ports
+from api.problems import Problem
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER = "x-csrf-token"
+
+_bearer = HTTPBearer(auto_error=False, description="An API key, `csk_…`.")
+_cookie = APIKeyCookie(name=auth.SESSION_COOKIE, auto_error=False, description="A person's session.")
+
+
+def get_ports(request: Request) -> Ports:
+    """What `open_ports` opened when the process started."""
+    ports: Ports = request.app.state.ports
+    return ports
+
+
+async def get_caller(
+    request: Request,
+    _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    cookie: Annotated[str | None, Security(_cookie)],
+) -> Caller:
+    """The caller, by API key or by session. 401 when there is neither; a wrong key is never made good by a cookie."""
+    ports = get_ports(request)
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, key = header.partition(" ")
+        caller = await auth.find_key_owner(ports.pool, key.strip()) if scheme.lower() == "bearer" else None
+        if caller is None:
+            raise _unknown("This API key is not known here, or it was revoked.")
+        return caller
+    caller = await auth.find_session(ports.pool, cookie) if cookie else None
+    if caller is None:
+        raise _unknown("Sign in, or send an API key as `Authorization: Bearer csk_…`.")
+    if request.method not in SAFE_METHODS and not _is_own_page(request, caller):
+        raise Problem(403, "csrf", "This request did not come from our own page. Send the X-CSRF-Token of the session.")
+    return caller
+
+
+def same_origin(request: Request) -> bool:
+    """Whether the browser says the request comes from a page of this very installation."""
+    origin = request.headers.get("origin")
+    if not origin or origin == "null":
+        return False
+    own = get_ports(request).settings.public_url
+    allowed = {f"{request.url.scheme}://{request.headers.get('host', '')}"}
+    if own:
+        parts = urlsplit(own)
+        allowed.add(f"{parts.scheme}://{parts.netloc}")
+    return origin.lower() in {each.lower() for each in allowed}
+
+
+def _is_own_page(request: Request, caller: Caller) -> bool:
+    token = request.headers.get(CSRF_HEADER)
+    if token is not None:
+        return hmac.compare_digest(token.encode("utf-8", "replace"), (caller.csrf_token or "").encode())
+    return same_origin(request)
+
+
+def _unknown(sentence: str) -> Problem:
+    return Problem(401, "not_signed_in", sentence, headers={"WWW-Authenticate": 'Bearer realm="callstream"'})
+
+
+TheCaller = Annotated[Caller, Depends(get_caller)]
+ThePorts = Annotated[Ports, Depends(get_ports)]

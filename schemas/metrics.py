@@ -1,0 +1,27 @@
+"""Every metric name, each with a comment saying what it counts. Nobody else creates metrics."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# Calls that reached an outcome. status: imported, updated, skipped, failed
+CALLS_PROCESSED = Counter("import_calls_processed_total", "Calls that reached an outcome", ["platform", "status"])
+# Accepted events the audit had to publish again. An alert watches it; it is expected to stay 0
+CALLS_RECOVERED = Counter("import_calls_recovered_total", "Accepted events published again by the audit")
+# Accepted events that have no outcome yet
+QUEUE_DEPTH = Gauge("import_queue_depth", "Accepted events without an outcome yet", multiprocess_mode="livemax")
+# Events a stage took in. result: next, done, dead
+STAGE_EVENTS = Counter("import_stage_events_total", "Events a stage finished", ["stage", "result"])
+# Seconds from taking an event to acknowledging it
+STAGE_SECONDS = Histogram("import_stage_seconds", "Seconds an event spent in a stage", ["stage"])
+# In-place tries after a transient fault. reason: the fault's own word
+STAGE_RETRIES = Counter("import_stage_retries_total", "In-place tries after a transient fault", ["stage", "reason"])
+# Dead letters. kind: config, transient, rejected, bug
+DEAD_LETTERS = Counter("import_dead_letters_total", "Events sent to the dead letters", ["stage", "kind", "reason"])
+# Requests at the doors. result: accepted, refused, repeated, unavailable
+DOOR_REQUESTS = Counter("import_door_requests_total", "Requests at the ways in", ["door", "result"])
+# Requests to vendors, speech to text included
+API_REQUESTS = Counter("platform_api_requests_total", "Requests to vendors", ["platform", "endpoint", "status"])
+API_LATENCY = Histogram("platform_api_latency_seconds", "Seconds a vendor took", ["platform", "endpoint"])
+# Audio sent to the speech-to-text vendor, in seconds
+AUDIO_SECONDS = Counter("import_audio_seconds_total", "Seconds of audio transcribed")
+# Roles the watchdog ended because they stood still
+STALLED_RESTARTS = Counter("import_stalled_restarts_total", "Workers restarted for standing still", ["role"])

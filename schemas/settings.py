@@ -1,0 +1,103 @@
+"""All settings, read once at start: environment (`CALLSTREAM_…`), then `.env`, then the running embedded instance."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+INSTANCE_FILE = "instance.json"
+"""Written (mode 0600) under DATA_DIR by `callstream up`: addresses of the embedded servers, for the other commands."""
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. Unset `kafka` or `database_url` means: the embedded one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CALLSTREAM_", env_file=".env", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    data_dir: Path = Path(".callstream")
+    host: str = "127.0.0.1"
+    port: int = 8400
+    public_url: str | None = None
+    kafka: str | None = None
+    database_url: SecretStr | None = None
+    """The application's login: owns nothing, is no superuser."""
+    database_owner_url: SecretStr | None = None
+    """The owner's login, used only by `callstream migrate`. Default: `database_url`."""
+    media_url: str | None = None
+    """`file:///…`, `s3://…`, `gs://…`, `az://…`. Default: `DATA_DIR/media`."""
+    secret_keys: SecretStr | None = None
+    """`id:base64` pairs, comma-separated, newest first. Embedded mode makes one."""
+    partitions: int = Field(default=8, ge=1, le=1000)
+    replication_factor: int = Field(default=1, ge=1)
+    log_level: str = "INFO"
+    group_prefix: str = "callstream"
+    """Consumer groups and Faust apps are named `<prefix>-<role>`."""
+
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "CALLSTREAM_OPENAI_API_KEY")
+    )
+    openai_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_BASE_URL", "CALLSTREAM_OPENAI_BASE_URL")
+    )
+    openai_model: str = "whisper-1"
+    openai_language: str | None = None
+    transcribe_window: int = Field(default=4, ge=1)
+    """Transcriptions in flight per worker."""
+    transcribe_timeout_seconds: float = 900.0
+
+    upload_max_bytes: int = 2 * 1024**3
+    webhook_max_bytes: int = 5 * 1024**2
+    webhook_tolerance_seconds: int = 300
+    media_allow_hosts: str = ""
+    """Comma-separated `host:port` a media URL may name although private or plain http. For tests and intranets."""
+
+    window: int = Field(default=400, ge=1)
+    """Events in flight per fast agent."""
+    breaker: int = Field(default=20, ge=1)
+    """That many bugs in a row on a partition stop the worker rather than pour a whole topic into the dead letters."""
+    session_timeout_seconds: float = 15.0
+    stall_seconds: float = 60.0
+    """A role whose committed offsets stand still this long while it has lag is restarted."""
+    audit_after_seconds: float = 120.0
+    """An accepted event without an outcome for this long, with no lag in its stages, is published again."""
+    retry_schedule_seconds: tuple[int, ...] = (300, 1800, 3600, 10800, 21600)
+    max_attempts: int = 8
+    worker_name: str | None = None
+    """Names this worker process in heartbeats, as `dedup-1`. Default: the role."""
+    worker_dir: Path | None = None
+    """The worker's own folder, for one process at a time. Default: `DATA_DIR/workers/<name>`."""
+    log_pretty: bool = False
+    """Readable lines instead of JSON, for a person at a terminal."""
+    worker_port: int | None = None
+    """Where a worker answers /health/live, /health/ready and /metrics. Unset: nowhere."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then `.env`. Nothing else."""
+        return init_settings, env_settings, dotenv_settings
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings with the addresses of the running embedded instance filled in where none were given."""
+    settings = Settings(**overrides)
+    instance = settings.data_dir / INSTANCE_FILE
+    if (settings.kafka and settings.database_url) or not instance.exists():
+        return settings
+    found = json.loads(instance.read_text())
+    gaps = {
+        name: found[name]
+        for name in ("kafka", "database_url", "database_owner_url", "secret_keys")
+        if getattr(settings, name) is None and found.get(name)
+    }
+    return Settings(**{**overrides, **gaps})

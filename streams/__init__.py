@@ -1,0 +1,1 @@
+"""The pipeline: stages, agents, the one runner, audit and watchdog."""

@@ -1,0 +1,1 @@
+"""One thin file per stage: which function, which ports, which window."""

@@ -1,0 +1,1 @@
+"""Ports to the outside: Kafka (bus), PostgreSQL (store), media, speech to text, clock. Imports only `schemas`."""

@@ -1,0 +1,47 @@
+"""What the database learns from outcomes that stored nothing: skipped calls of jobs, and heartbeats of workers."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from schemas.calls import ImportSkipped
+from streams.io import queries
+from streams.io.recordings import raise_observed
+from streams.io.store import outages
+
+SQL = queries.load("outcomes")
+SENTENCES = {
+    "already_imported": "This call is already in your library.",
+    "older_than_stored": "A newer version of this call is already in your library.",
+}
+
+
+async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> list[None]:
+    """Count duplicates in their jobs, resolve the failed imports of retried duplicates. Idempotent."""
+    jobs = [skip for skip in skips if skip.job_id]
+    with outages():
+        async with pool.acquire() as connection, connection.transaction():
+            if jobs:
+                await connection.execute(
+                    SQL["skip_job_calls"],
+                    [s.job_id for s in jobs],
+                    [s.source_app for s in jobs],
+                    [s.external_id for s in jobs],
+                    [SENTENCES[s.reason] for s in jobs],
+                    [str(s.owner_event_id) for s in jobs],
+                )
+            await connection.execute(SQL["resolve_skipped"], [str(s.event_id) for s in skips])
+            await raise_observed(connection, [s for s in skips if s.reason == "already_imported"])
+    return [None] * len(skips)
+
+
+async def beat(pool: asyncpg.Pool, worker: str, role: str, *, ready: bool, detail: str) -> None:
+    """A worker says that it lives, whether it is ready, and if not, what it waits for."""
+    with outages():
+        await pool.execute(SQL["beat"], worker, role, ready, detail)
+
+
+async def unbeat(pool: asyncpg.Pool, worker: str) -> None:
+    """A worker says good-bye, so that nobody looks for it."""
+    with outages():
+        await pool.execute(SQL["unbeat"], worker)

@@ -1,0 +1,208 @@
+"""The child process of `probe.py`: the only place where FFmpeg meets files of strangers. Imports nothing of ours.
+
+Usage: probe_child.py MEMORY_MB CPU_SECONDS probe PATH
+       probe_child.py MEMORY_MB CPU_SECONDS extract PATH DESTINATION START_SECONDS SECONDS
+Prints one JSON object: the answer, or {"error": reason}.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+
+OPEN_OPTIONS = {
+    "protocol_whitelist": "file",  # nothing a file names can make FFmpeg open a connection
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,wav,w64,ogg,flac,aac",  # no playlists, no concat
+}
+ENCODERS = {".mp3": ("mp3", "libmp3lame"), ".m4a": ("ipod", "aac"), ".ogg": ("ogg", "libopus")}
+RATE, BIT_RATE = 16_000, 32_000
+MAX_SECONDS = 31 * 24 * 3600
+MIN_BITS_PER_SECOND = 16
+"""A file that says it is so long that a second has fewer bits than this does not tell the truth."""
+MAX_OUTPUT_BYTES = 2 * 1024**3
+PACKETS_TRIED = 500
+GAP_SECONDS = 0.1
+MAX_GAP_SECONDS = 3600
+"""A leap of the clock further than this is a mistake in the file and no pause."""
+
+
+class Unusable(Exception):
+    """The file cannot be used; the text is the reason, one of those that `probe.py` knows."""
+
+
+def limit(memory_mb: int, cpu_seconds: int) -> None:
+    """Little memory, little time, few files, no core dump, no new rights, and an end when the parent ends."""
+    memory = memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_OUTPUT_BYTES, MAX_OUTPUT_BYTES))
+    with suppress(OSError, AttributeError):  # Linux only
+        libc = ctypes.CDLL(None)
+        libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+
+
+def probe(path: str) -> dict[str, Any]:
+    """Format, codec and length, after the first piece of sound has been decoded."""
+    with open_input(path) as source:
+        stream = sound_of(source)
+        next(frames_of(source, stream, PACKETS_TRIED))
+        return {
+            "duration_seconds": length_of(source, stream, os.path.getsize(path)),
+            "has_video": any(not is_cover(video) for video in source.streams.video),
+            "container": source.format.name,
+            "codec": stream.codec_context.name,
+        }
+
+
+def extract(path: str, destination: str, start: float, seconds: float | None) -> dict[str, Any]:
+    """Decode the first sound track and write it as mono 16 kHz speech, a frame at a time."""
+    container, codec = ENCODERS[os.path.splitext(destination)[1]]
+    end = min(start + seconds, MAX_SECONDS) if seconds is not None else MAX_SECONDS
+    with open_input(path) as source, av.open(destination, "w", format=container) as target:
+        stream = sound_of(source)
+        if start > 0:
+            source.seek(max(0, int((start - 1) * 1_000_000)))
+        samples = encode(target, codec, speech(frames_of(source, stream), start, end))
+    if not samples:
+        raise Unusable("no_sound_decoded")
+    return {"duration_seconds": samples / RATE, "size_bytes": os.path.getsize(destination)}
+
+
+def open_input(path: str) -> InputContainer:
+    """The file, by name as a file: a name like `concat:a|b` is a file name here and no protocol."""
+    try:
+        source: InputContainer = av.open("file:" + os.path.abspath(path), options=OPEN_OPTIONS)
+        return source
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError, OSError):
+        raise Unusable("not_media") from None
+
+
+def sound_of(source: InputContainer) -> AudioStream:
+    """The first sound track that has a decoder."""
+    for stream in source.streams.audio:
+        if stream.codec_context is not None:
+            stream.codec_context.thread_count = 1
+            return stream
+    raise Unusable("no_audio")
+
+
+def frames_of(source: InputContainer, stream: AudioStream, packets: int | None = None) -> Iterator[AudioFrame]:
+    """The frames of a stream; broken ones are left out. Raises `Unusable` when there is none at all."""
+    found = False
+    try:
+        for number, packet in enumerate(source.demux(stream)):
+            if packets is not None and number > packets:
+                break
+            with suppress(av.InvalidDataError):
+                for frame in packet.decode():
+                    if isinstance(frame, AudioFrame):
+                        found = True
+                        yield frame
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError, OSError):
+        pass  # the rest of the file is broken; what was heard until here counts
+    if not found:
+        raise Unusable("no_sound_decoded")
+
+
+def speech(frames: Iterator[AudioFrame], start: float, end: float) -> Iterator[AudioFrame]:
+    """Mono 16 kHz frames from `start` to `end`, with silence where the recording has gaps, so that times stay right."""
+    resampler: AudioResampler | None = None
+    shape: tuple[object, ...] = ()
+    clock = start
+    for frame in frames:
+        at = frame.time if frame.time is not None else clock
+        if at >= end:
+            break
+        if at < start:
+            continue
+        if GAP_SECONDS < at - clock <= MAX_GAP_SECONDS:
+            yield from silence(at - clock)
+            clock = at
+        now = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if resampler is None or now != shape:
+            yield from resampler.resample(None) if resampler else ()
+            resampler, shape = AudioResampler("fltp", "mono", RATE), now
+        clock += frame.samples / frame.sample_rate
+        frame.pts = None
+        yield from resampler.resample(frame)
+    if resampler is not None:
+        yield from resampler.resample(None)
+
+
+def silence(seconds: float) -> Iterator[AudioFrame]:
+    """Frames of silence, at most a second each."""
+    left = round(seconds * RATE)
+    while left > 0:
+        frame = AudioFrame(format="fltp", layout="mono", samples=min(left, RATE))
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        frame.sample_rate = RATE
+        left -= frame.samples
+        yield frame
+
+
+def encode(target: OutputContainer, codec: str, frames: Iterator[AudioFrame]) -> int:
+    """Write the frames; the number of samples written."""
+    stream: Any = target.add_stream(codec, rate=RATE, layout="mono")
+    stream.bit_rate = BIT_RATE
+    samples = 0
+    for frame in frames:
+        frame.pts, frame.time_base = samples, Fraction(1, RATE)
+        samples += frame.samples
+        target.mux(stream.encode(frame))
+    if samples:
+        target.mux(stream.encode(None))
+    return samples
+
+
+def length_of(source: InputContainer, stream: AudioStream, size: int) -> float | None:
+    """The length the file claims, unless it cannot be true."""
+    seconds = None
+    if source.duration is not None:
+        seconds = source.duration / 1_000_000
+    elif stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    if seconds is None or not 0 < seconds <= MAX_SECONDS or size * 8 < seconds * MIN_BITS_PER_SECOND:
+        return None
+    return round(seconds, 3)
+
+
+def is_cover(stream: Any) -> bool:
+    """True for the picture of an album or episode, which players show beside the sound."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def main(arguments: list[str]) -> dict[str, Any]:
+    """Do what the command line says."""
+    limit(int(arguments[0]), int(arguments[1]))
+    av.logging.set_level(av.logging.PANIC)
+    try:
+        if arguments[2] == "probe":
+            return probe(arguments[3])
+        return extract(arguments[3], arguments[4], float(arguments[5]), float(arguments[6]) if arguments[6] else None)
+    except Unusable as unusable:
+        return {"error": str(unusable)}
+    except MemoryError:
+        return {"error": "out_of_memory"}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(sys.argv[1:])))

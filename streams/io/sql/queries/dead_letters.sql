@@ -1,0 +1,43 @@
+-- record_dead_letter --
+-- Keep a dead letter as a failed import. A redelivered old letter never reopens what a later try has settled.
+INSERT INTO failed_imports AS f (
+    failed_import_id, workspace_id, identity, event_id, source_app, external_id, job_id, stage, kind, reason, message,
+    detail, attempts, retryable, next_retry_at, status, fingerprint, origin_topic, origin_partition, origin_offset,
+    original_key, original_value, original_headers, first_seen_at, last_seen_at
+)
+SELECT $1, coalesce((SELECT w.workspace_id FROM workspaces w WHERE w.workspace_id = $2),
+                    (SELECT w.workspace_id FROM workspaces w WHERE w.is_home)),
+    $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23::jsonb, $24, $24
+ON CONFLICT (identity) DO UPDATE SET
+    stage = excluded.stage, kind = excluded.kind, reason = excluded.reason, message = excluded.message,
+    detail = excluded.detail, attempts = excluded.attempts, retryable = excluded.retryable,
+    next_retry_at = excluded.next_retry_at, status = excluded.status, fingerprint = excluded.fingerprint,
+    origin_topic = excluded.origin_topic, origin_partition = excluded.origin_partition,
+    origin_offset = excluded.origin_offset, original_key = excluded.original_key,
+    original_value = excluded.original_value, original_headers = excluded.original_headers,
+    last_seen_at = excluded.last_seen_at, resolved_at = NULL
+WHERE excluded.attempts > f.attempts AND f.status <> 'discarded'
+RETURNING failed_import_id;
+
+-- is_superseded --
+-- Whether a call is already stored with content at least as new as this event's, so its failure no longer matters.
+SELECT EXISTS (
+    SELECT FROM recordings r
+    WHERE r.workspace_id = $1 AND r.source_app = $2 AND r.external_id = $3
+        AND (r.event_id = $4 OR r.observed_at > $5)
+);
+
+-- fail_job_call --
+-- Show the call of a job as failed, with the reason.
+UPDATE job_calls SET status = 'failed', reason = $4, updated_at = now()
+WHERE job_id = $1 AND source_app = $2 AND external_id = $3 AND status IN ('pending', 'waiting', 'failed');
+
+-- fail_imported_call --
+-- Show the call as failed unless it is stored already.
+INSERT INTO imported_calls AS i (
+    import_id, workspace_id, source_app, external_id, status, last_error, retry_count, event_id
+)
+SELECT $1, w.workspace_id, $3, $4, 'failed', $5, $6, $7 FROM workspaces w WHERE w.workspace_id = $2
+ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
+    status = 'failed', last_error = excluded.last_error, retry_count = excluded.retry_count, updated_at = now()
+WHERE i.recording_id IS NULL;

@@ -1,0 +1,61 @@
+-- list_jobs --
+-- Jobs, newest first, each with its calls counted by state.
+WITH page AS (
+    SELECT * FROM import_jobs
+    WHERE workspace_id = $1 AND ($2::uuid IS NULL OR job_id = $2)
+      AND ($3::timestamptz IS NULL OR (created_at, job_id) < ($3, $4::uuid))
+    ORDER BY created_at DESC, job_id DESC LIMIT $5
+)
+SELECT p.job_id, p.job_type, p.source_app, p.total_calls, p.open_ended, p.cancelled_at, p.last_error, p.created_at,
+       p.started_at, c.*
+FROM page p CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
+           count(*) FILTER (WHERE status = 'imported') AS imported,
+           count(*) FILTER (WHERE status = 'updated') AS updated,
+           count(*) FILTER (WHERE status = 'skipped') AS skipped,
+           count(*) FILTER (WHERE status = 'failed') AS failed,
+           count(*) FILTER (WHERE status = 'waiting') AS waiting,
+           count(*) FILTER (WHERE status = 'discarded') AS discarded,
+           count(*) FILTER (WHERE status = 'refused') AS refused,
+           max(j.updated_at) AS last_change
+    FROM job_calls j WHERE j.job_id = p.job_id AND j.workspace_id = $1
+) c
+ORDER BY p.created_at DESC, p.job_id DESC
+
+-- job_errors --
+-- The calls of a job that went wrong, for its detail.
+SELECT source_app, external_id, filename, status, reason, updated_at FROM job_calls
+WHERE workspace_id = $1 AND job_id = $2 AND status IN ('failed', 'refused')
+ORDER BY updated_at DESC, source_app, external_id LIMIT $3
+
+-- list_job_calls --
+-- The calls of a job with their states, and the failed import and the next try where there is one.
+SELECT j.source_app, j.external_id, j.filename, j.status, j.reason, j.updated_at,
+       i.recording_id, f.failed_import_id, f.message, f.next_retry_at
+FROM job_calls j
+LEFT JOIN imported_calls i USING (workspace_id, source_app, external_id)
+LEFT JOIN LATERAL (
+    SELECT failed_import_id, message, next_retry_at FROM failed_imports f
+    WHERE f.workspace_id = $1 AND f.source_app = j.source_app AND f.external_id = j.external_id
+      AND f.status IN ('open', 'retrying', 'parked')
+    ORDER BY f.last_seen_at DESC LIMIT 1
+) f ON j.status IN ('failed', 'waiting')
+WHERE j.workspace_id = $1 AND j.job_id = $2
+  AND ($3::text[] IS NULL OR j.status = ANY($3))
+  AND ($4::text IS NULL OR (j.source_app, j.external_id) > ($4, $5))
+ORDER BY j.source_app, j.external_id LIMIT $6
+
+-- failed_of_job --
+-- The failed imports of a job that a person can retry.
+SELECT failed_import_id FROM failed_imports
+WHERE workspace_id = $1 AND job_id = $2 AND status IN ('open', 'parked')
+ORDER BY failed_import_id
+
+-- cancel_job --
+-- Mark a job as cancelled; the first time counts.
+UPDATE import_jobs SET cancelled_at = coalesce(cancelled_at, now())
+WHERE workspace_id = $1 AND job_id = $2 RETURNING job_id
+
+-- job_exists --
+-- Whether there is such a job.
+SELECT job_id FROM import_jobs WHERE workspace_id = $1 AND job_id = $2

@@ -1,0 +1,90 @@
+-- upsert_recordings --
+-- Store a batch of calls, newer content over older, one row a call. Gives back only rows that were written.
+-- Content has a total order, (observed_at, fingerprint), so every order of arrival ends in the same row.
+INSERT INTO recordings AS r (
+    recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
+    participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
+    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id
+)
+SELECT
+    c.recording_id, c.workspace_id, c.source_app, c.external_id, coalesce(who.user_id, boss.user_id),
+    coalesce(given.bank_id, own.bank_id), c.title, c.full_transcript, c.segments::jsonb, c.participants::jsonb,
+    c.original_transcript, c.recording_start_time, c.duration_ms, c.language, c.media::jsonb, c.source_metadata::json,
+    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id
+FROM unnest(
+    $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
+    $18::uuid[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::uuid[]
+) AS c (
+    recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
+    participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
+    metadata_quality, event_id, fingerprint, observed_at, received_at, job_id
+)
+LEFT JOIN memberships who ON who.workspace_id = c.workspace_id AND who.user_id = c.owner_user_id
+LEFT JOIN LATERAL (
+    SELECT m.user_id FROM memberships m WHERE m.workspace_id = c.workspace_id AND m.role = 'owner'
+    ORDER BY m.user_id LIMIT 1
+) boss ON true
+LEFT JOIN banks given ON given.workspace_id = c.workspace_id AND given.bank_id = c.bank_id
+LEFT JOIN banks own ON own.workspace_id = c.workspace_id AND own.personal_of = coalesce(who.user_id, boss.user_id)
+ORDER BY c.workspace_id, c.source_app, c.external_id
+ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
+    title = excluded.title, full_transcript = excluded.full_transcript, segments = excluded.segments,
+    participants = excluded.participants, original_transcript = excluded.original_transcript,
+    recording_start_time = excluded.recording_start_time, duration_ms = excluded.duration_ms,
+    language = excluded.language, media = excluded.media, source_metadata = excluded.source_metadata,
+    metadata_quality = excluded.metadata_quality, event_id = excluded.event_id, fingerprint = excluded.fingerprint,
+    observed_at = excluded.observed_at, received_at = excluded.received_at, updated_at = now()
+WHERE r.fingerprint <> excluded.fingerprint
+    AND (excluded.observed_at, excluded.fingerprint) > (r.observed_at, r.fingerprint)
+RETURNING r.workspace_id, r.source_app, r.external_id, r.recording_id, r.imported_at, (r.xmax = 0) AS is_new;
+
+-- find_recordings --
+-- The stored rows of calls whose upsert wrote nothing, to tell a redelivery from a duplicate from older content.
+SELECT r.workspace_id, r.source_app, r.external_id, r.recording_id, r.event_id, r.fingerprint, r.imported_at,
+    r.updated_at > r.imported_at AS was_updated
+FROM recordings r
+JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, external_id)
+    USING (workspace_id, source_app, external_id);
+
+-- raise_observed --
+-- The same content was seen again later: remember it, so that content seen in between cannot overwrite it.
+UPDATE recordings r SET observed_at = c.observed_at
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+    AS c (workspace_id, source_app, external_id, fingerprint, observed_at)
+WHERE r.workspace_id = c.workspace_id AND r.source_app = c.source_app AND r.external_id = c.external_id
+    AND r.fingerprint = c.fingerprint AND r.observed_at < c.observed_at;
+
+-- upsert_imported_calls --
+-- One status row a call. Gives back the import id, which stays the same over updates and redeliveries.
+INSERT INTO imported_calls AS i (import_id, workspace_id, source_app, external_id, recording_id, status, event_id)
+SELECT c.import_id, c.workspace_id, c.source_app, c.external_id, c.recording_id, c.status, c.event_id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::text[], $7::uuid[])
+    AS c (import_id, workspace_id, source_app, external_id, recording_id, status, event_id)
+ORDER BY c.workspace_id, c.source_app, c.external_id
+ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
+    recording_id = excluded.recording_id, status = excluded.status, event_id = excluded.event_id, last_error = NULL,
+    updated_at = now()
+RETURNING i.workspace_id, i.source_app, i.external_id, i.import_id;
+
+-- settle_job_calls --
+-- Move the calls of jobs to where they ended. A call that was stored is never turned into a duplicate by redelivery.
+UPDATE job_calls j SET status = c.status, reason = NULL, updated_at = now()
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (job_id, source_app, external_id, status)
+WHERE j.job_id = c.job_id AND j.source_app = c.source_app AND j.external_id = c.external_id
+    AND j.status IN ('pending', 'failed', 'waiting', 'discarded');
+
+-- resolve_failed_imports --
+-- The call got through: its failed imports are resolved by themselves.
+UPDATE failed_imports f SET status = 'resolved', resolved_at = now(), next_retry_at = NULL
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, external_id)
+WHERE f.workspace_id = c.workspace_id AND f.source_app = c.source_app AND f.external_id = c.external_id
+    AND f.status IN ('open', 'retrying', 'parked');
+
+-- add_vault_entries --
+-- File stored calls in the vaults they were sent to. Runs after the commit: a failure here costs no recording.
+INSERT INTO vault_entries (workspace_id, vault_id, recording_id)
+SELECT v.workspace_id, v.vault_id, c.recording_id
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS c (workspace_id, vault_id, recording_id)
+JOIN vaults v ON v.workspace_id = c.workspace_id AND v.vault_id = c.vault_id
+ON CONFLICT DO NOTHING;

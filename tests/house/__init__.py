@@ -1,0 +1,1 @@
+"""The house rules of CONTRIBUTING.md, read off the syntax trees."""
