@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from api.ports import Pool
 from schemas.faults import InvalidCall
 from streams.io import clock, queries
-from streams.io.store import Connection, in_workspace, outages
+from streams.io.store import Connection, Pool, in_workspace, outages
 
 SQL = queries.load("auth")
 
@@ -142,9 +141,9 @@ async def add_api_key(
         row = await connection.fetchrow(
             SQL["add_api_key"], clock.new_id(), workspace_id, user_id, name, prefix, digest(plaintext)
         )
-        assert row is not None
-        await audit(connection, caller, workspace_id, "key.created", str(row["api_key_id"]), name=name)
-    return plaintext, dict(row)
+        kept = dict(row or {})
+        await audit(connection, caller, workspace_id, "key.created", str(kept["api_key_id"]), name=name)
+    return plaintext, kept
 
 
 async def list_api_keys(

@@ -145,8 +145,7 @@ async def get_media(ports: Ports, caller: Caller, call_id: UUID, range_header: s
 
 
 async def _nothing() -> AsyncIterator[bytes]:
-    for chunk in ():
-        yield chunk
+    yield b""
 
 
 def _media_headers(found: dict[str, Any]) -> dict[str, str]:
@@ -156,9 +155,10 @@ def _media_headers(found: dict[str, Any]) -> dict[str, str]:
     name = re.sub(r"[\x00-\x1f\x7f\"\\/]", "_", str(found.get("filename") or "recording"))
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     encoded = quote(name.encode("utf-8", "replace"), safe="")
+    shown = "inline" if playable else "attachment"
     return {
         "Content-Type": content_type if playable else "application/octet-stream",
-        "Content-Disposition": f"{'inline' if playable else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{encoded}",
+        "Content-Disposition": f"{shown}; filename=\"{plain}\"; filename*=UTF-8''{encoded}",
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=3600",
         "Content-Security-Policy": "default-src 'none'; sandbox",

@@ -64,7 +64,7 @@ class FailedImport(BaseModel):
 
 
 class Original(BaseModel):
-    """The event as it came, with secrets hidden. `value` is JSON, text, or base64 of the beginning, as `format` says."""
+    """The event as it came, with secrets hidden. `format` says whether `value` is JSON, text, or base64."""
 
     topic: str
     partition: int

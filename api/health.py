@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Awaitable
 from typing import Literal
-from urllib.parse import urlsplit
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client import REGISTRY as OWN_REGISTRY
@@ -69,18 +68,7 @@ async def _database(ports: Ports) -> None:
 
 
 async def _broker(ports: Ports) -> None:
-    """Any of the bootstrap servers answers."""
-    servers = [server.strip() for server in (ports.settings.kafka or "").split(",") if server.strip()]
-    for number, server in enumerate(servers, 1):
-        try:
-            parts = urlsplit(f"//{server.rpartition('://')[2]}")
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 9092)
-        except OSError:
-            if number == len(servers):
-                raise
-            continue
-        writer.close()
-        return
+    await ports.bus.ping()
 
 
 async def _media_store(ports: Ports) -> None:

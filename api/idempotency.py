@@ -11,11 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
-from api.ports import Pool
 from api.problems import Problem
 from schemas.faults import OutageFault
 from streams.io import queries
-from streams.io.store import in_workspace
+from streams.io.store import Pool, in_workspace
 
 SQL = queries.load("uploads")
 STILL_RUNNING_SECONDS = 15.0

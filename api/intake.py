@@ -1,4 +1,4 @@
-"""Files become calls: look, refuse or keep, write the job down, publish. The upload route and the command line share it.
+"""Files become calls: look, refuse or keep, write the job down, publish. Shared by upload and command line.
 
 The order makes the promise: a file is in the media store and its call in `job_calls` before its event is published,
 and nothing is called accepted before the broker has it.
@@ -9,11 +9,10 @@ import errno
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -25,7 +24,6 @@ from api.multipart import FormFile, readable_size
 from api.ports import Ports
 from api.problems import Problem
 from connectors.contract import Received
-from connectors.registry import raw_line
 from connectors.transcripts import decode
 from connectors.upload import UPLOAD
 from schemas.calls import Placement, RawCall
@@ -42,9 +40,6 @@ LARGE_TEXT = 1024**2
 PUBLISH_SECONDS = 10.0
 PROBES = 2
 """Files of one upload looked into at the same time."""
-LINES = 500
-"""Lines of a JSON Lines file published together."""
-MAX_LINE = 20 * 1024**2
 
 _one_large_text = asyncio.Semaphore(1)
 """A large transcript costs many times its size while it is encoded: one at a time in a process."""
@@ -90,20 +85,12 @@ class UploadAnswer(BaseModel):
     calls: list[FileAnswer]
 
 
-class LinesAnswer(BaseModel):
-    """The job that follows the calls of a JSON Lines file."""
-
-    job_id: UUID
-    published: int
-    refused: int = 0
-    message: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """A file that will be published. Its text is read again when its turn comes, so that many need little memory."""
 
     file: FormFile
+    path: Path
     found: Sniffed
     ref: str | None = None
     duration_seconds: float | None = None
@@ -238,15 +225,15 @@ async def _look_into(ports: Ports, sender: Sender, file: FormFile) -> _Kept:
     head = await asyncio.to_thread(_read, file.path, HEAD_BYTES)
     found = sniff(head, file.filename)
     if found.kind == "transcript":
-        await _check_text(file)
-        return _Kept(file, found)
+        await _check_text(file, file.path)
+        return _Kept(file, file.path, found)
     probed = await probe_media(file.path)
     ref = f"uploads/{sender.workspace_id}/{file.sha256}/{safe_name(file.filename)}"
     if not await media.exists(ports.store, ref):
         await media.put_file(ports.store, ref, file.path)
     if isinstance(probed, ProbeError):
-        return _Kept(file, found, ref, probe_error=probed.sentence)
-    return _Kept(file, found, ref, duration_seconds=probed.duration_seconds)
+        return _Kept(file, file.path, found, ref, probe_error=probed.sentence)
+    return _Kept(file, file.path, found, ref, duration_seconds=probed.duration_seconds)
 
 
 def _read(path: Path, size: int = -1) -> bytes:
@@ -254,14 +241,13 @@ def _read(path: Path, size: int = -1) -> bytes:
         return file.read(size)
 
 
-async def _check_text(file: FormFile) -> None:
-    assert file.path is not None
+async def _check_text(file: FormFile, path: Path) -> None:
     if file.size > MAX_TRANSCRIPT_BYTES:
         most = readable_size(MAX_TRANSCRIPT_BYTES)
         sentence = f"{_shown(file.filename)} is larger than {most}, which is the most a transcript may have."
         raise InvalidCall("transcript_too_large", sentence)
     async with _one_large_text:
-        await asyncio.to_thread(lambda path: decode(_read(path)), file.path)
+        await asyncio.to_thread(lambda: decode(_read(path)))
 
 
 def safe_name(filename: str) -> str:
@@ -330,7 +316,6 @@ async def _refuse(ports: Ports, sender: Sender, job_id: UUID, event_ids: list[UU
 def _payload(found: _Kept, given: Given) -> str:
     """The payload as `connectors/upload.py` reads it."""
     file = found.file
-    assert file.path is not None
     payload: dict[str, Any] = {
         "kind": found.found.kind,
         "format": found.found.format,
@@ -339,7 +324,7 @@ def _payload(found: _Kept, given: Given) -> str:
         "recorded_at": given.recorded_at.isoformat() if given.recorded_at else None,
     }
     if found.found.kind == "transcript":
-        payload |= {"sha256": file.sha256, "size_bytes": file.size, "text": decode(_read(file.path))}
+        payload |= {"sha256": file.sha256, "size_bytes": file.size, "text": decode(_read(found.path))}
     else:
         payload |= {
             "duration_seconds": found.duration_seconds,
@@ -356,61 +341,3 @@ def _payload(found: _Kept, given: Given) -> str:
 
 def _storable(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
-async def accept_lines(
-    ports: Ports, sender: Sender, lines: Iterable[str], *, filename: str
-) -> AsyncIterator[LinesAnswer]:
-    """Publish a JSON Lines file of raw calls, as one job; yields how far it is after every `LINES` lines.
-
-    A bad line is published as it is and becomes a failed import with its reason; blank lines are passed over. When the
-    broker goes away the answer says how many lines got through; sending the file again is safe.
-    """
-    job_id = clock.new_id()
-    async with in_workspace(ports.pool, sender.workspace_id) as connection:
-        await connection.execute(
-            SQL["add_job"], job_id, sender.workspace_id, "upload", "generic", sender.user_id, 0, True
-        )
-    answer = LinesAnswer(job_id=job_id, published=0)
-    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
-    try:
-        while batch := list(islice(numbered, LINES)):
-            answer = await _publish_lines(ports, sender, job_id, filename, batch, answer)
-            yield answer
-            if answer.refused:
-                return
-    finally:
-        async with in_workspace(ports.pool, sender.workspace_id) as connection:
-            await connection.execute(SQL["close_job"], sender.workspace_id, job_id)
-
-
-async def _publish_lines(
-    ports: Ports, sender: Sender, job_id: UUID, filename: str, batch: list[tuple[int, str]], before: LinesAnswer
-) -> LinesAnswer:
-    now = clock.now()
-    numbered: list[tuple[int, RawCall]] = []
-    for number, line in batch:
-        source_app, received = raw_line(line)
-        call = events.raw_call(
-            received, workspace_id=sender.workspace_id, source_app=source_app, via="import",
-            placement=sender.placement, now=now, job_id=job_id,
-        )  # fmt: skip
-        numbered.append((number, call))
-    calls = [call for _, call in numbered]
-    async with in_workspace(ports.pool, sender.workspace_id) as connection:
-        await connection.execute(
-            SQL["add_job_calls"], sender.workspace_id, job_id, [call.source_app for call in calls],
-            [call.external_id for call in calls], [f"{_shown(filename)}, line {number}" for number, _ in numbered],
-            [call.event_id for call in calls],
-        )  # fmt: skip
-    failed = await events.publish_all(ports.bus, calls, seconds=PUBLISH_SECONDS)
-    done = _counted(before, len(calls) - len(failed), len(failed))
-    if not failed:
-        return done
-    sentence = events.broker_away().sentence
-    await _refuse(ports, sender, job_id, [call.event_id for call in failed], sentence)
-    return done.model_copy(update={"message": sentence})
-
-
-def _counted(before: LinesAnswer, published: int, refused: int) -> LinesAnswer:
-    return before.model_copy(update={"published": before.published + published, "refused": before.refused + refused})

@@ -1,4 +1,4 @@
-"""Import jobs: how far they are, which calls they have, retry and cancel. Counts come from `job_calls` at every look."""
+"""Import jobs: how far they are, their calls, retry and cancel. Counts come from `job_calls` at every look."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal

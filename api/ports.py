@@ -1,4 +1,4 @@
-"""What every request may use: settings, database, bus, media store, secrets, temporary folder. Opened once per process."""
+"""What every request may use: database, bus, media store, secrets, temporary folder. Opened once per process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -15,10 +15,7 @@ from schemas.settings import Settings
 from streams.io.bus import Bus
 from streams.io.media import open_media
 from streams.io.secrets import Secrets, open_secrets
-from streams.io.store import open_pool, open_pool_patiently
-
-Pool = Any
-"""`asyncpg.Pool`, which only `streams.io` may name."""
+from streams.io.store import Pool, open_pool, open_pool_patiently
 
 BROKER_SECONDS = 5.0
 """How long a request waits for the broker before it says 503."""

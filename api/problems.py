@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request
@@ -23,13 +23,10 @@ FAULT_STATUS: tuple[tuple[type[Fault], int], ...] = (
 )
 
 REASON_STATUS: Mapping[str, int] = {
-    "empty_file": 422,
     "file_too_large": 413,
-    "unsupported_file": 415,
     "transcript_too_large": 413,
-    "transcript_not_text": 415,
-    "media_missing": 404,
     "too_large_for_kafka": 413,
+    "media_missing": 404,
 }
 """Reasons that have a status of their own, whatever kind of fault they come with."""
 
@@ -87,12 +84,12 @@ def handle(app: FastAPI) -> None:
 
 
 async def _problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
+    error = cast(Problem, error)
     return answer(error.status, error.reason, error.sentence, error.headers, **error.extra)
 
 
 async def _fault(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Fault)
+    error = cast(Fault, error)
     status = status_of(error)
     headers = {}
     if status == 503:
@@ -106,8 +103,11 @@ async def _fault(_: Request, error: Exception) -> Response:
 
 async def _malformed(_: Request, error: Exception) -> Response:
     """422 without the input: it may be a secret, or nothing that JSON can hold."""
-    assert isinstance(error, RequestValidationError)
-    errors = [{"field": _where(found["loc"]), "message": _clean(str(found["msg"]))} for found in error.errors()]
+    error = cast(RequestValidationError, error)
+    errors = [
+        {"field": _where(found["loc"]), "message": _clean(str(found["msg"]).removeprefix("Value error, "))}
+        for found in error.errors()
+    ]
     first = errors[0] if errors else {"field": "", "message": "the request cannot be read"}
     sentence = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
     return answer(422, "invalid_request", sentence, field=first["field"], errors=errors[:50])
@@ -123,7 +123,7 @@ def _clean(text: str) -> str:
 
 
 async def _http(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+    error = cast(HTTPException, error)
     reasons = {
         400: "unreadable_request", 401: "not_signed_in", 404: "not_found", 405: "method_not_allowed",
         413: "body_too_large",

@@ -7,6 +7,7 @@ of the same workspace that arrive together are looked up, and later written down
 import asyncio
 import base64
 import binascii
+import re
 import secrets as random
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,9 +21,9 @@ from pydantic import BaseModel
 
 from api import auth, events
 from api.auth import Caller
-from api.ports import BROKER_SECONDS, Pool, Ports
+from api.ports import BROKER_SECONDS, Ports
 from api.problems import Problem, not_found
-from connectors.contract import BadSignature, Connector, Received
+from connectors.contract import BadSignature, Connector, Received, Webhook
 from connectors.registry import CONNECTORS
 from schemas.calls import Placement
 from schemas.faults import InvalidCall, OutageFault
@@ -30,7 +31,7 @@ from schemas.metrics import DOOR_REQUESTS
 from streams.io import clock, queries
 from streams.io.batcher import Batcher
 from streams.io.secrets import Secrets
-from streams.io.store import in_workspace, outages
+from streams.io.store import Pool, in_workspace, outages
 
 SQL = queries.load("webhooks")
 
@@ -41,7 +42,7 @@ MAX_CALLS = 1000
 """Calls in one delivery."""
 SMALL_BODY = 128 * 1024
 """A larger body is read in a thread, so that it does not hold up the others."""
-SECRET_PREFIX = "whsec_"
+WHSEC = "whsec_"
 OWN_SECRET = frozenset({"generic"})
 """Platforms whose secret we make. With the others the vendor makes it, after it was told the address."""
 
@@ -199,12 +200,12 @@ async def _accept(
     ports: Ports, door: Door, platform: str, endpoint_id: str, headers: Mapping[str, str], stream: AsyncIterator[bytes]
 ) -> WebhookAnswer:
     endpoint = await _in_time(door.endpoint(platform, endpoint_id))
-    connector = _connector(endpoint.platform)
+    connector, webhook = _connector(endpoint.platform)
     body = await read_capped(stream, headers.get("content-length"), ports.settings.webhook_max_bytes)
-    delivery_id = _verified(connector, headers, body, endpoint, ports.settings.webhook_tolerance_seconds)
+    delivery_id = _verified(webhook, headers, body, endpoint, ports.settings.webhook_tolerance_seconds)
     if await _in_time(door.seen(endpoint, delivery_id)):
         return WebhookAnswer(status="repeated")
-    received = await _read(connector, body)
+    received = await _read(webhook, body)
     now = clock.now()
     calls = [
         events.raw_call(
@@ -228,25 +229,22 @@ async def _in_time(work: Any) -> Any:
         raise OutageFault("database_away", "PostgreSQL cannot be reached. Try again in a moment.") from None
 
 
-def _connector(platform: str) -> Connector:
+def _connector(platform: str) -> tuple[Connector, Webhook]:
     connector = CONNECTORS.get(platform)
     if connector is None or connector.webhook is None:
         raise not_found("webhook endpoint")
-    return connector
+    return connector, connector.webhook
 
 
-def _verified(connector: Connector, headers: Mapping[str, str], body: bytes, endpoint: _Open, tolerance: int) -> str:
-    assert connector.webhook is not None
+def _verified(webhook: Webhook, headers: Mapping[str, str], body: bytes, endpoint: _Open, tolerance: int) -> str:
     try:
-        return connector.webhook.verify(headers, body, endpoint.secret, clock.unix_now(), tolerance)
+        return webhook.verify(headers, body, endpoint.secret, clock.unix_now(), tolerance)
     except BadSignature as error:
         raise Problem(401, "bad_signature", str(error)) from None
 
 
-async def _read(connector: Connector, body: bytes) -> list[Received]:
-    assert connector.webhook is not None
-    read = connector.webhook.read
-    received = read(body) if len(body) <= SMALL_BODY else await asyncio.to_thread(read, body)
+async def _read(webhook: Webhook, body: bytes) -> list[Received]:
+    received = webhook.read(body) if len(body) <= SMALL_BODY else await asyncio.to_thread(webhook.read, body)
     if len(received) > MAX_CALLS:
         raise Problem(413, "too_many_calls", f"A delivery may bring at most {MAX_CALLS} calls. Send them in several.")
     return received
@@ -255,9 +253,8 @@ async def _read(connector: Connector, body: bytes) -> list[Received]:
 async def read_capped(stream: AsyncIterator[bytes], content_length: str | None, limit: int) -> bytes:
     """The whole body. 413 before a byte of it is read when its length says so, else as soon as it is too much."""
     problem = Problem(413, "body_too_large", f"The body may have at most {limit} bytes.")
-    if content_length and content_length.isascii() and content_length.isdigit() and len(content_length) < 20:
-        if int(content_length) > limit:
-            raise problem
+    if re.fullmatch("[0-9]{1,19}", content_length or "0") and int(content_length or "0") > limit:
+        raise problem
     body = bytearray()
     async for chunk in stream:
         body += chunk
@@ -268,7 +265,7 @@ async def read_capped(stream: AsyncIterator[bytes], content_length: str | None, 
 
 def new_secret() -> str:
     """A secret in the form Standard Webhooks asks for."""
-    return SECRET_PREFIX + base64.b64encode(random.token_bytes(32)).decode()
+    return WHSEC + base64.b64encode(random.token_bytes(32)).decode()
 
 
 async def create_endpoint(
@@ -305,7 +302,7 @@ async def create_endpoint(
 def checked_secret(secret: str) -> str:
     """A secret that can be used for signing. Raises `InvalidCall`; the sentence never repeats it."""
     try:
-        key = base64.b64decode(secret.strip().removeprefix(SECRET_PREFIX), validate=True)
+        key = base64.b64decode(secret.strip().removeprefix(WHSEC), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not 16 <= len(key) <= 128:

@@ -19,6 +19,7 @@ from connectors.fields import (
 from connectors.payloads import Payload, clean, invalid, keepable, kind_of, parse_json, received, written
 from connectors.signatures import standard_webhook
 from connectors.spoken import plain_text
+from connectors.timeparse import MAX_MS
 from schemas.calls import Media, NormalizedCall, Segment
 from schemas.faults import InvalidCall
 
@@ -57,11 +58,12 @@ def to_call(payload: Payload) -> NormalizedCall:
     if transcript is None and not segments and url is None:
         sentence = "The call brings nothing to read or hear: give full_transcript, segments or media_url."
         raise InvalidCall("nothing_to_import", sentence, field="full_transcript")
-    if payload.get("recording_start_time") is None:
+    start = instant_at(payload, "recording_start_time")
+    if start is None:
         raise invalid("recording_start_time", "is missing")
     call = NormalizedCall(
         title=needed_text(payload, "title").strip(),
-        recording_start_time=instant_at(payload, "recording_start_time"),
+        recording_start_time=start,
         duration_ms=seconds_at(payload, "duration_seconds"),
         full_transcript=transcript if transcript is not None else plain_text(segments) or None,
         segments=segments,
@@ -74,20 +76,24 @@ def to_call(payload: Payload) -> NormalizedCall:
 
 def segments_at(payload: Payload) -> tuple[Segment, ...]:
     """The utterances, as the sender times them; those without a word are left out."""
-    segments = []
-    for number, entry in enumerate(list_at(payload, "segments")):
-        where = f"segments[{number}]"
-        if not isinstance(entry, dict):
-            raise invalid(where, f"must be an object, and it is {kind_of(entry)}")
-        start, end = ms_at(entry, "start_ms", where=f"{where}."), ms_at(entry, "end_ms", where=f"{where}.")
+    found = (_segment(entry, number) for number, entry in enumerate(list_at(payload, "segments")))
+    return tuple(segment for segment in found if segment is not None)
+
+
+def _segment(entry: Any, number: int) -> Segment | None:
+    if not isinstance(entry, dict):
+        raise invalid(f"segments[{number}]", f"must be an object, and it is {kind_of(entry)}")
+    start, end, text, speaker = entry.get("start_ms"), entry.get("end_ms"), entry.get("text"), entry.get("speaker")
+    usual = type(start) is int and type(end) is int and 0 <= start <= end <= MAX_MS
+    if not usual or not isinstance(text, str) or not isinstance(speaker, str) or not speaker.strip():
+        where = f"segments[{number}]."
+        start, end = ms_at(entry, "start_ms", where=where), ms_at(entry, "end_ms", where=where)
         if end < start:
-            raise invalid(f"{where}.end_ms", "lies before start_ms")
-        if not isinstance(entry.get("text"), str):
-            raise invalid(f"{where}.text", "must be a text")
-        speaker = text_at(entry, "speaker", where=f"{where}.")
-        if entry["text"].strip():
-            segments.append(Segment(speaker=speaker, text=entry["text"], start_ms=start, end_ms=end))
-    return tuple(segments)
+            raise invalid(f"{where}end_ms", "lies before start_ms")
+        if not isinstance(text, str):
+            raise invalid(f"{where}text", "must be a text")
+        speaker = text_at(entry, "speaker", where=where)
+    return Segment(speaker=speaker, text=text, start_ms=start, end_ms=end) if keepable(text).strip() else None
 
 
 def _metadata(payload: Payload) -> dict[str, Any]:

@@ -44,4 +44,4 @@ def timed(segments: Sequence[Segment]) -> Transcript:
 def empty() -> InvalidCall:
     """The fault of a transcript in which nobody says a word."""
     sentence = "The transcript holds no words. Check that the export finished, and upload the new file."
-    return InvalidCall("transcriptempty", sentence, field="text")
+    return InvalidCall("transcript_empty", sentence, field="text")

@@ -32,6 +32,8 @@ def decode(data: bytes) -> str:
             text = data.decode("cp1252")
         except UnicodeDecodeError:
             raise _not_text() from None
+        if sum(map(str.isascii, text)) * 2 < len(text):  # another old encoding, which would become gibberish
+            raise _not_text() from None
     if "\x00" in text or len(_CONTROL.findall(text)) * 100 > len(text):
         raise _not_text()
     return text.replace("\r\n", "\n").replace("\r", "\n")

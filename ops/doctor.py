@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,6 +30,7 @@ CHECK_SECONDS: Final = 20.0
 FRESH_SECONDS: Final = 30.0
 ROLES: Final = ("pipeline", "dedup", "transcribe", "audit")
 MASK: Final = "•••"
+FROM_INSTANCE: Final = ("kafka", "database_url", "database_owner_url", "secret_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _origin(
         if any(name.lower() in known for name in names):
             return origin
     value = getattr(settings, field)
-    if value is not None and instance.get(field) == _plain(value):
+    if field in FROM_INSTANCE and value is not None and instance.get(field) == _plain(value):
         return "embedded instance"
     return "default"
 
@@ -323,8 +323,3 @@ def judge_roles(rows: Sequence[Mapping[str, Any]]) -> str:
         sentence = "; ".join(waiting)
         raise Unwell(f"{sentence[0].upper()}{sentence[1:]}.")
     return ", ".join(sorted(str(row["worker"]) for row in fresh))
-
-
-def data_folder(path: Path) -> str:
-    """A path as a person knows it."""
-    return str(path.absolute())

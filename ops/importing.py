@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO, Final, TypeVar
 from uuid import UUID
 
-from api import events, intake, jobs
-from api.auth import Caller
+from api import events, intake
 from api.ports import Ports
 from api.problems import Problem
 from connectors.generic import GENERIC
@@ -41,7 +40,6 @@ IN_FLIGHT: Final = 2000
 BYTES_A_SLOT: Final = 16 * 1024  # so that events in flight never hold more than IN_FLIGHT times this
 FILES_AT_ONCE: Final = 20
 PAUSE_SECONDS: Final = 1.0
-SHOWN_FAILURES: Final = 10
 STOPPED: Final = "The import was stopped before the end of the file. Send the file again: what is known is skipped."
 
 T = TypeVar("T")
@@ -345,67 +343,3 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
         size += line.size
     if batch:
         yield batch
-
-
-@dataclass
-class Summary:
-    """What became of an import."""
-
-    jobs: list[str]
-    imported: int = 0
-    updated: int = 0
-    duplicates: int = 0
-    failed: int = 0
-    pending: int = 0
-    failures: list[dict[str, str]] = field(default_factory=list)
-
-
-async def look(ports: Ports, caller: Caller, sent: Sent) -> Summary:
-    """How far the jobs of an import are."""
-    summary = Summary([str(job_id) for job_id in sent.jobs])
-    summary.duplicates = sent.duplicates
-    summary.failed = len(sent.refused)
-    summary.failures = [{"name": name, "reason": reason} for name, reason in sent.refused]
-    for job_id in sent.jobs:
-        job = await jobs.get_job(ports, caller, job_id)
-        summary.imported += job.imported_calls
-        summary.updated += job.updated_calls
-        summary.duplicates += job.skipped_calls
-        summary.failed += job.failed_calls
-        summary.pending += job.total_calls - job.processed_calls
-    return summary
-
-
-async def first_failures(ports: Ports, caller: Caller, sent: Sent, summary: Summary) -> None:
-    """Add the first failures of the jobs to the summary, each with the file or line it was."""
-    for job_id in sent.jobs:
-        room = SHOWN_FAILURES - len(summary.failures)
-        if room <= 0:
-            return
-        calls = await jobs.list_calls(ports, caller, job_id, ["failed", "refused"], room, None)
-        summary.failures += [
-            {"name": call.filename or call.external_id, "reason": call.detail or "", "external_id": call.external_id}
-            for call in calls.items
-        ]
-
-
-async def wait_for_outcomes(
-    ports: Ports, caller: Caller, sent: Sent, stop: asyncio.Event, on_look: Callable[[Summary], None]
-) -> Summary:
-    """Wait until every call of the import has an outcome, or until `stop`; the last look."""
-    loop = asyncio.get_running_loop()
-    while True:
-        began = loop.time()
-        try:
-            summary = await look(ports, caller, sent)
-        except OutageFault:
-            summary = Summary([], pending=1)
-        else:
-            on_look(summary)
-        if summary.pending == 0 or stop.is_set():
-            return summary
-        pause = max(0.3, 4 * (loop.time() - began))  # counting a large job takes time; leave most of it to the workers
-        try:
-            await asyncio.wait_for(stop.wait(), pause)
-        except TimeoutError:
-            continue

@@ -1,4 +1,4 @@
-"""Bring the database to this version's schema, and make sure the home workspace is there.
+"""What touches the whole database: its schema, the home workspace, the keys that stored secrets are encrypted under.
 
 Migrations are plain SQL under `streams/io/sql/migrations`, applied in the order of their names by yoyo. Its own tables
 live in the schema `callstream_migrations`, of which the application may only read which migrations are applied.
@@ -19,6 +19,7 @@ from yoyo.migrations import Migration, MigrationList, default_migration_table
 from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import Settings
 from streams.io import clock, queries
+from streams.io.secrets import Secrets
 
 FOLDER: Final = queries.SQL / "migrations"
 SCHEMA: Final = "callstream_migrations"
@@ -49,6 +50,9 @@ ADD_BANK_OWNER: Final = """
     INSERT INTO bank_memberships (workspace_id, bank_id, user_id, role) VALUES (%s, %s, %s, 'owner')
     ON CONFLICT DO NOTHING
 """
+# Every stored secret, whoever it belongs to.
+FIND_SECRETS: Final = "SELECT endpoint_id, workspace_id, encrypted_secret FROM webhook_endpoints FOR UPDATE"
+SEAL_AGAIN: Final = "UPDATE webhook_endpoints SET encrypted_secret = %s WHERE endpoint_id = %s"
 
 
 def owner_url(settings: Settings) -> str:
@@ -113,7 +117,7 @@ def ensure_home(owner_url: str) -> tuple[UUID, UUID]:
 
 
 def find_home(url: str) -> tuple[UUID, UUID]:
-    """The home workspace and its owner, under any login of callstream's. Raises `ConfigFault` when there is none yet."""
+    """The home workspace and its owner, under any login of ours. Raises `ConfigFault` when there is none yet."""
     missing = ConfigFault("database_empty", "The database has not been set up. Run `callstream migrate`.")
     with _connect(url) as connection:
         connection.execute("SELECT set_config('callstream.scope', 'pipeline', false)")
@@ -125,6 +129,21 @@ def find_home(url: str) -> tuple[UUID, UUID]:
     if workspace_id is None or user_id is None:
         raise missing
     return workspace_id, user_id
+
+
+def rotate_secrets(url: str, secrets: Secrets) -> int:
+    """Encrypt every stored secret under the newest key, all or none; how many it were. Raises `ConfigFault` for one
+    whose key is no longer there."""
+    with _connect(url) as connection, connection.transaction():
+        connection.execute("SELECT set_config('callstream.scope', 'pipeline', true)")
+        done = 0
+        for endpoint_id, workspace_id, sealed in connection.execute(FIND_SECRETS).fetchall():
+            row = f"webhook_endpoints/{endpoint_id}"
+            again = secrets.reseal(bytes(sealed), workspace_id=workspace_id, row=row, field="encrypted_secret")
+            if again is not None:
+                connection.execute(SEAL_AGAIN, (again, endpoint_id))
+                done += 1
+    return done
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]

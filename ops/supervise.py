@@ -113,9 +113,9 @@ class Supervisor:
         ]
         self.roles = tuple(roles)
 
-    async def start(self) -> None:
-        """Start every process and keep it running until `stop`. Returns at once."""
-        for child in self._children:
+    async def start(self, *roles: str) -> None:
+        """Start the processes of these roles, or all, and keep them running until `stop`. Returns at once."""
+        for child in self._of(roles):
             child.start()
 
     async def stop(self, *roles: str) -> None:
@@ -183,6 +183,8 @@ class _Child:
         return process.pid if process is not None and _runs(process) else None
 
     def start(self) -> None:
+        if self._task is not None:
+            return
         self._stopping.clear()
         self._task = asyncio.create_task(self._keep_running(), name=self.name)
 

@@ -308,15 +308,11 @@ async def _wait_until_ready(settings: Settings) -> list[str]:
 
 
 def ask_ready(host: str, port: int) -> list[str]:
-    """What /health/ready calls red. Empty: all is well."""
+    """What is not well, by the names of /health/ready; roles that have not said anything yet are not. Empty: all is."""
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", "/health/ready")
-        answer = connection.getresponse()
-        body = answer.read()
-        if answer.status == http.client.OK:
-            return []
-        return red_names(body)
+        return red_names(connection.getresponse().read())
     except (OSError, http.client.HTTPException):
         return ["api"]
     finally:
@@ -324,13 +320,14 @@ def ask_ready(host: str, port: int) -> list[str]:
 
 
 def red_names(body: bytes) -> list[str]:
-    """The names in the answer of /health/ready that are not well; never empty."""
+    """The names in an answer of /health/ready that are not well, and of the roles that are missing from it."""
     try:
         found = json.loads(body)
-        red = found.get("red") or [name for name, state in found.get("checks", {}).items() if state not in (True, "ok")]
-        return [str(name) for name in red] or ["api"]
-    except (ValueError, AttributeError):
+        checks = {str(check["name"]) for check in found["checks"]}
+        red = [str(name) for name in found["red"]]
+    except (ValueError, TypeError, KeyError):
         return ["api"]
+    return red + [name for role in WORKERS if (name := f"worker:{role}") not in checks]
 
 
 async def _sign_in_link(settings: Settings, home: Home) -> str:

@@ -8,6 +8,10 @@ A *look* is what the broker says about one group at one moment. `look_again` fol
 """
 
 import asyncio
+import os
+import re
+import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +25,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
-from ops.supervise import Supervisor
+from ops.supervise import Supervisor, child_env, empty_folder
 from schemas.settings import Settings
 from schemas.topics import BY_NAME
 
@@ -252,3 +256,28 @@ def _partitions_of(assignments: Iterable[bytes]) -> set[aiokafka.TopicPartition]
         if assignment
         for partition in ConsumerProtocolMemberAssignment.decode(assignment).partitions()
     }
+
+
+async def keep_working(settings: Settings, role: str, instances: int) -> None:
+    """Run one role on this machine, supervised and watched, until SIGINT or SIGTERM. For a cluster."""
+    metrics = empty_folder(settings.data_dir / f"metrics-{role}")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics.absolute())  # before anything counts
+    from schemas.metrics import STALLED_RESTARTS
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    supervisor = Supervisor(
+        {role: instances},
+        child_env(settings, metrics),
+        settings.data_dir / "logs",
+        metrics=metrics,
+        host=re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname()),
+    )
+    await supervisor.start()
+    watchdog = Watchdog(settings, supervisor, on_restart=lambda role: STALLED_RESTARTS.labels(role).inc())
+    watching = asyncio.create_task(watchdog.run())
+    await stop.wait()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    await supervisor.stop()

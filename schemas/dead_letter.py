@@ -73,7 +73,7 @@ def death_of(headers: Headers, *, topic: str, partition: int, offset: int, now: 
         at = now
     return Death(
         stage=found.get(STAGE, "unknown"),
-        kind=found.get(KIND, "bug"),
+        kind=found[KIND] if found.get(KIND) in KINDS else "bug",
         reason=found.get(REASON, "unlabelled_dead_letter"),
         message=found.get(MESSAGE, "This event came to the dead letters without a reason."),
         detail=found.get(DETAIL, ""),

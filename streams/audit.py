@@ -28,7 +28,7 @@ from schemas.faults import Fault, OutageFault
 from schemas.metrics import CALLS_RECOVERED, QUEUE_DEPTH
 from schemas.settings import Settings, load_settings
 from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, SKIPPED, UNIQUE
-from streams.io import media, outcomes, retries
+from streams.io import clock, media, outcomes, retries
 from streams.io.bus import MAX_REQUEST, Bus, header
 from streams.io.store import Pool, open_pool_patiently
 from streams.logs import set_up_logging
@@ -154,7 +154,7 @@ class Audit:
                 record = await _first(self.settings, tp, start)
                 if record is not None:
                     oldest = min(oldest if oldest is not None else record.timestamp, record.timestamp)
-        since = int((oldest if oldest is not None else time.time() * 1000) - OUTCOME_MARGIN_MS)
+        since = int((oldest if oldest is not None else clock.unix_now() * 1000) - OUTCOME_MARGIN_MS)
         found = await consumer.offsets_for_times({tp: max(0, since) for tp in results})
         result_ends = await consumer.end_offsets(results)
         for tp in results:
@@ -171,7 +171,7 @@ class Audit:
 
     async def _check(self, consumer: Any, now: float) -> None:
         QUEUE_DEPTH.set(len(self.ledger.open))
-        self.ledger.forget_early(now - 600)
+        self.ledger.forget_early(now - 120)
         await self._commit(consumer)
         overdue = self.ledger.overdue(now, self.settings.audit_after_seconds)
         if overdue and await self._caught_up(consumer) and not await self._lag():

@@ -20,7 +20,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -117,8 +117,11 @@ class Runner:
 
     async def take(self, event: Any) -> None:
         """Take one event from Faust. Returns as soon as there is room for the next one."""
+        epoch = self.consumer.epoch
         await self._make_room()
-        entry = await self._track(event)
+        entry = await self._track(event, epoch)
+        if entry is None:
+            return
         taken = self._taken(event)
         began = time.perf_counter()
         decided = await self._claim(taken, entry) if self.stage.claim is not None else None
@@ -153,13 +156,21 @@ class Runner:
             self._flights.clear()
             self._last.clear()
 
-    async def _track(self, event: Any) -> Entry:
-        """Enter the event into the books of its partition, and make sure that nothing is missing before it."""
+    async def _track(self, event: Any, epoch: int) -> Entry | None:
+        """Enter the event into the books of its partition, and make sure that nothing is missing before it.
+
+        None: a rebalance takes the event away, now or while it waited for room, and it will come again.
+        """
         self._notice_rebalance()
-        epoch, tp, offset = self._epoch, event.message.tp, event.message.offset
+        if self._epoch != epoch or not self.consumer.open:
+            return None
+        tp, offset = event.message.tp, event.message.offset
         last = self._last.get(tp)
         expected = last + 1 if last is not None else self.consumer.committed(tp) or 0
-        if offset > expected and await self.consumer.has_records(tp, expected, offset):
+        hole = offset > expected and await self.consumer.has_records(tp, expected, offset)
+        if self.consumer.epoch != epoch:
+            return None
+        if hole:
             lost = LostRecords(f"{tp.topic}/{tp.partition}: got {offset} where {expected} was expected")
             await self.consumer.crash(lost)
             raise lost
@@ -258,13 +269,20 @@ class Runner:
     async def _bury(self, taken: Taken, error: Exception) -> str:
         """Send the untouched original to the dead letters, for as long as it takes."""
         death = death_from(error, self.stage.name, taken)
-        wait = 0.1
+        letter, wait = (taken.key, taken.value, taken.headers), 0.1
         while True:
+            key, value, headers = letter
             try:
-                await self.bus.send(DEAD.name, taken.key, taken.value, headers_of(death, taken.headers))
+                await self.bus.send(DEAD.name, key, value, headers_of(death, headers))
                 break
             except OutageFault as fault:
                 wait = await self._wait_out(fault, wait)
+            except InvalidCall:
+                # Somebody else's record, larger than we may send. It stays where it lies, and the letter says where.
+                if value is None and not headers:
+                    raise
+                letter = (key, None, headers) if value is not None else (None, None, [])
+                death = replace(death, detail=f"The original is too large to be sent again.\n{death.detail}")
         DEAD_LETTERS.labels(self.stage.name, death.kind, death.reason).inc()
         log.warning(
             "dead_letter", stage=self.stage.name, reason=death.reason, kind=death.kind, attempt=death.attempt,

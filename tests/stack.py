@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import aiokafka
 import asyncpg
 import httpx2
 import psycopg
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from api import auth
 from ops.migrate import ensure_home, migrate
@@ -21,9 +24,9 @@ from ops.supervise import Supervisor, child_env, command_of, empty_folder
 from ops.topics import create_topics
 from schemas.calls import RawCall
 from schemas.settings import Settings
-from schemas.topics import RAW
+from schemas.topics import COMPLETED, DEAD, RAW, SKIPPED
 from streams.io import clock, media
-from streams.io.bus import Bus
+from streams.io.bus import Bus, header
 from streams.io.secrets import generate_key
 from streams.io.store import open_pool
 from tests.fakes.openai_server import FakeOpenAI, start_fake_openai
@@ -151,6 +154,19 @@ class Stack:
         """kill -9 of every process of a role; the supervisor starts it again."""
         return self.supervisor.kill(role)
 
+    def pause(self, role: str) -> None:
+        """Stop the processes of a role until `resume`."""
+        self.loop.run(self.supervisor.stop(role))
+
+    def resume(self, role: str) -> None:
+        """Start them again."""
+
+        async def start() -> None:
+            for child in self.supervisor._of([role]):
+                child.start()
+
+        self.loop.run(start())
+
     def add(self, role: str, name: str) -> Supervisor:
         """One more worker of a role, with a folder of its own."""
         folder = self.settings.data_dir / "workers" / name
@@ -272,7 +288,7 @@ def free_port() -> int:
     return next(port for port in range(18400 + uuid4().int % 2000, 30000) if is_free(port))
 
 
-async def until(probe: Callable[[], Awaitable[T | None]], timeout: float, what: str) -> T:
+async def until(probe: Callable[[], Awaitable[T | None]], timeout: float, what: str, pause: float = 0.1) -> T:
     """Ask until there is an answer. The limit only ends a test that would hang; it measures nothing."""
     deadline = time.monotonic() + timeout
     while True:
@@ -281,8 +297,69 @@ async def until(probe: Callable[[], Awaitable[T | None]], timeout: float, what: 
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:.0f} s in vain for {what}")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(pause)
 
 
 def _quiet(line: str) -> None:
     """The logs are in files."""
+
+
+def counted(stack: Stack, metric: str) -> float:
+    """A counter summed over all processes of the stack, dead ones too."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(stack.settings.data_dir / "metrics"))
+    return sum(s.value for family in registry.collect() for s in family.samples if s.name == metric)
+
+
+async def outcomes_of(stack: Stack) -> dict[str, set[str]]:
+    """Per event id, the kinds of outcome it has had so far: the last words of the outcome topics' names."""
+    kinds = {COMPLETED.name: "completed", SKIPPED.name: "skipped", DEAD.name: "dead"}
+    consumer = aiokafka.AIOKafkaConsumer(
+        *kinds,
+        bootstrap_servers=stack.settings.kafka,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4_000_000,
+    )
+    await consumer.start()
+    found: dict[str, set[str]] = {}
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for tp, records in (await consumer.getmany(timeout_ms=500)).items():
+                for record in records:
+                    found.setdefault(header(record.headers, "ce_id") or "", set()).add(kinds[tp.topic])
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def account(stack: Stack, good: Sequence[RawCall], poison: Sequence[RawCall], timeout: float = 180) -> None:
+    """Wait until every event has an outcome, then prove the promise: none lost, none stored twice, poison in view."""
+    wanted = {str(call.event_id) for call in (*good, *poison)}
+
+    async def settled() -> bool | None:
+        return wanted <= set(await outcomes_of(stack)) or None
+
+    try:
+        await until(settled, timeout, "an outcome of every event", pause=1.0)
+    except AssertionError:
+        missing = wanted - set(await outcomes_of(stack))
+        raise AssertionError(f"{len(missing)} of {len(wanted)} without an outcome\n{stack.logs()}") from None
+    names = {call.external_id for call in good}
+    rows = await stack.fetch("SELECT external_id, count(*) AS n FROM recordings GROUP BY 1")
+    stored = {row["external_id"]: row["n"] for row in rows}
+    assert names <= set(stored), f"{len(names - set(stored))} calls are not stored"
+    assert set(stored.values()) == {1}
+    imported = await stack.fetch("SELECT external_id FROM imported_calls WHERE status IN ('imported', 'updated')")
+    assert names <= {row["external_id"] for row in imported}
+    ids = {call.event_id for call in poison}
+
+    async def in_view() -> bool | None:
+        rows = await stack.fetch("SELECT event_id FROM failed_imports WHERE status = 'open'")
+        return ids <= {row["event_id"] for row in rows} or None
+
+    await until(in_view, 60, "all poison in the view")
+    failed = await stack.fetch("SELECT event_id, reason, detail FROM failed_imports WHERE status = 'open'")
+    unexpected = [dict(row) for row in failed if row["event_id"] in {call.event_id for call in good}]
+    assert not unexpected, unexpected[:3]
+    assert counted(stack, "import_calls_recovered_total") == 0

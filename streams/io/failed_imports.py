@@ -11,7 +11,8 @@ import asyncpg
 
 from schemas.calls import ClaimReleased, Event
 from schemas.dead_letter import PREFIX, Headers, death_of
-from schemas.topics import NORMALIZED
+from schemas.topics import BY_NAME, NORMALIZED
+from schemas.topics import DEAD as DEAD_TOPIC
 from streams.io import clock, queries
 from streams.io.bus import ATTEMPT, Bus, header
 from streams.io.store import in_workspace, outages
@@ -96,7 +97,7 @@ async def retry(pool: asyncpg.Pool, bus: Bus, workspace_id: UUID, failed_import_
     """
     async with in_workspace(pool, workspace_id) as connection:
         row = await connection.fetchrow(RETRY["start_retry"], failed_import_id, workspace_id)
-        if row is None:
+        if row is None or row["origin_topic"] not in BY_NAME or row["origin_topic"] == DEAD_TOPIC.name:
             raise LookupError(failed_import_id)
         if row["job_id"] and row["source_app"] and row["external_id"]:
             await connection.execute(RETRY["await_job_call"], row["job_id"], row["source_app"], row["external_id"])

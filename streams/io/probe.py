@@ -230,7 +230,8 @@ def _mpeg_audio(head: bytes) -> str | None:
     if layer == 0b00:
         return "aac" if head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 0b1111 < 13 else None
     bitrate, rate = head[2] >> 4, head[2] >> 2 & 0b11
-    return "mp3" if version != 0b01 and bitrate not in (0, 0b1111) and rate != 0b11 else None
+    usual = layer != 0b11 and version != 0b01 and bitrate not in (0, 0b1111) and rate != 0b11
+    return "mp3" if usual else None  # layer I is left out: nobody uses it, and UTF-16 text begins like it
 
 
 def _text(head: bytes) -> str | None:
@@ -239,7 +240,7 @@ def _text(head: bytes) -> str | None:
     text = head.decode(encoding, "ignore")
     if encoding == "utf-8" and len(text.encode()) < len(head) - 3:
         text = head.decode("cp1252", "ignore")
-        if len(text) < len(head):
+        if len(text) < len(head) or sum(map(str.isascii, text)) * 2 < len(text):
             return None
     return None if "\x00" in text or len(_CONTROL.findall(text)) * 100 > len(text) or not text else text
 

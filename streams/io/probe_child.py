@@ -6,6 +6,7 @@ Prints one JSON object: the answer, or {"error": reason}.
 """
 
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -88,10 +89,15 @@ def open_input(path: str) -> InputContainer:
     try:
         source: InputContainer = av.open("file:" + os.path.abspath(path), options=OPEN_OPTIONS)
         return source
-    except MemoryError:
-        raise
-    except (av.FFmpegError, ValueError, OSError):
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise_if_memory(error)
         raise Unusable("not_media") from None
+
+
+def raise_if_memory(error: Exception) -> None:
+    """FFmpeg's "cannot allocate" says something about our limit and nothing about the file."""
+    if getattr(error, "errno", None) == errno.ENOMEM:
+        raise MemoryError from None
 
 
 def sound_of(source: InputContainer) -> AudioStream:
@@ -115,10 +121,8 @@ def frames_of(source: InputContainer, stream: AudioStream, packets: int | None =
                     if isinstance(frame, AudioFrame):
                         found = True
                         yield frame
-    except MemoryError:
-        raise
-    except (av.FFmpegError, ValueError, OSError):
-        pass  # the rest of the file is broken; what was heard until here counts
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise_if_memory(error)  # any other: the rest of the file is broken; what was heard until here counts
     if not found:
         raise Unusable("no_sound_decoded")
 

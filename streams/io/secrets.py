@@ -61,7 +61,7 @@ class Secrets:
         except (InvalidTag, ValueError) as error:
             raise ConfigFault(
                 "secret_unreadable",
-                "A stored secret cannot be decrypted: it was changed, or its key has another value now. Enter it again.",
+                "A stored secret cannot be decrypted: it or its key was changed. Enter it again.",
                 detail=type(error).__name__,
             ) from None
 

@@ -93,11 +93,12 @@ def test_every_metric_has_a_comment_that_says_what_it_counts() -> None:
 def test_every_query_has_a_name_and_a_sentence_and_is_used() -> None:
     used = {node.value for file in sources() for node in ast.walk(file.tree)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)}  # fmt: skip
-    for file in sorted((queries.SQL / "queries").glob("*.sql")):
-        assert file.stem in used, f"nobody loads {file.name}"
-        for name, body in queries.load(file.stem).items():
-            assert re.match(r"-- [A-Z].*\S", body), f"{file.name}: {name} has no sentence"
-            assert name in used, f"{file.name}: nobody runs {name}"
+    found = {file.stem: queries.load(file.stem) for file in (queries.SQL / "queries").glob("*.sql")}
+    assert [noun for noun in found if noun not in used] == [], "nobody loads these files"
+    named = [(noun, name, body) for noun, bodies in sorted(found.items()) for name, body in bodies.items()]
+    assert [f"{noun}: {name}" for noun, name, _ in named if name not in used] == [], "nobody runs these queries"
+    bare = [f"{noun}: {name}" for noun, name, body in named if not re.match(r"-- [A-Z].*\S", body)]
+    assert bare == [], "these queries have no sentence"
 
 
 SECRET = re.compile(r"key|secret|password|token|database.*url")

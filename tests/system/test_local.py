@@ -122,9 +122,11 @@ async def test_everything_killed_at_once_starts_again_with_all_data(data_dir: Pa
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[Local]:
-    with tempfile.TemporaryDirectory(prefix="callstream-tests-", ignore_cleanup_errors=True) as folder:
-        with running(Path(folder), throwaway=True, port=8499) as servers:
-            yield servers
+    with (
+        tempfile.TemporaryDirectory(prefix="callstream-tests-", ignore_cleanup_errors=True) as folder,
+        running(Path(folder), throwaway=True, port=8499) as servers,
+    ):
+        yield servers
 
 
 def test_a_second_owner_is_refused_and_told_whom_to_ask(local: Local) -> None:
@@ -156,7 +158,9 @@ def test_the_products_login_owns_nothing_and_obeys_row_level_security(local: Loc
 
 def test_the_owner_of_the_tables_is_no_superuser_either(local: Local) -> None:
     with psycopg.connect(local.postgres.owner_url) as connection:
-        rights = connection.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchone()
+        rights = connection.execute(
+            "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
         assert rights == (False, False)
         connection.execute("CREATE TABLE ours (a int)")
         connection.execute("GRANT SELECT ON ours TO callstream_app")

@@ -90,7 +90,9 @@ async def test_the_same_content_again_is_skipped_and_changed_content_updates(sta
     await stack.publish(stack.raw(name, generic("b", title="Weekly planning, renamed")))
 
     async def renamed() -> Any:
-        return await stack.value("SELECT recording_id FROM recordings WHERE external_id = $1 AND title LIKE '%renamed'", name)
+        return await stack.value(
+            "SELECT recording_id FROM recordings WHERE external_id = $1 AND title LIKE '%renamed'", name
+        )
 
     assert await until(renamed, 30, "the update") == stored["recording_id"]
     older = stack.raw(name, generic("b", title="From last week"), observed_at="2020-01-01T00:00:00Z")

@@ -53,9 +53,18 @@ def test_names_of_two_families_do_not_mix() -> None:
     assert "webhook-timestamp" in refusal(headers=mixed)
 
 
-@pytest.mark.parametrize("signatures", [
-    "v1,AAAA {}", "{} v1,AAAA", "v2,x v1a,y {}", "  {}  ", "v1,not-base64! {}", "v1,\u00e9 {}", "v1, {}",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "signatures",
+    [
+        "v1,AAAA {}",
+        "{} v1,AAAA",
+        "v2,x v1a,y {}",
+        "  {}  ",
+        "v1,not-base64! {}",
+        "v1,\u00e9 {}",
+        "v1, {}",
+    ],
+)
 def test_any_of_several_signatures_may_match(signatures: str) -> None:
     assert check({**SIGNED, "webhook-signature": signatures.format(SIGNED["webhook-signature"])}) == "msg_2demo"
 

@@ -11,17 +11,26 @@ from connectors.registry import CONNECTORS, raw_line, to_call
 from schemas.faults import InvalidCall
 
 RAW: dict[str, Any] = {
-    "external_id": "a1", "title": "T", "recording_start_time": "2025-11-03T16:01:12Z", "full_transcript": "hello"
-}  # fmt: skip
+    "external_id": "a1",
+    "title": "T",
+    "recording_start_time": "2025-11-03T16:01:12Z",
+    "full_transcript": "hello",
+}
 SEGMENT = {"text": "x", "start_ms": 0, "end_ms": 1}
 MEETING: dict[str, Any] = {"recording_id": 7, "transcript": [{"text": "x", "timestamp": "0:01"}]}
 FILE: dict[str, Any] = {
-    "kind": "transcript", "format": "txt", "filename": "a.txt", "text": "hello", "size_bytes": 5, "sha256": "0" * 64
-}  # fmt: skip
+    "kind": "transcript",
+    "format": "txt",
+    "filename": "a.txt",
+    "text": "hello",
+    "size_bytes": 5,
+    "sha256": "0" * 64,
+}
 RECORDING: dict[str, Any] = {
-    "kind": "media", "filename": "a.mp3",
+    "kind": "media",
+    "filename": "a.mp3",
     "media": {"ref": "r", "content_type": "audio/mpeg", "size_bytes": 5, "sha256": "0" * 64},
-}  # fmt: skip
+}
 
 
 def refusal(source_app: str, payload: dict[str, Any]) -> InvalidCall:
@@ -164,7 +173,8 @@ def test_a_probe_error_tells_what_to_do() -> None:
     fault = refusal("upload", RECORDING | {"probe_error": "it has no sound track."})
     assert fault.reason == "media_unreadable"
     assert str(fault) == (
-        "a.mp3 could not be read as audio or video: it has no sound track. Export or record it again and upload the new file."
+        "a.mp3 could not be read as audio or video: it has no sound track. "
+        "Export or record it again and upload the new file."
     )
 
 
@@ -195,9 +205,17 @@ def test_a_file_of_several_calls_is_sent_to_the_right_door() -> None:
 
 
 @pytest.mark.parametrize(
-    ("filename", "title"), [("a.b.txt", "a.b"), (".txt", ".txt"), ("../../etc/passwd", "passwd"), ("", "Untitled upload"),
-                            (None, "Untitled upload"), ("C:\\x\\Anruf.m4a", "Anruf"), ("\x00\ud800.txt", "?")],
-)  # fmt: skip
+    ("filename", "title"),
+    [
+        ("a.b.txt", "a.b"),
+        (".txt", ".txt"),
+        ("../../etc/passwd", "passwd"),
+        ("", "Untitled upload"),
+        (None, "Untitled upload"),
+        ("C:\\x\\Anruf.m4a", "Anruf"),
+        ("\x00\ud800.txt", "?"),
+    ],
+)
 def test_the_title_is_the_name_of_the_file(filename: str | None, title: str) -> None:
     assert upload.to_call(FILE | {"filename": filename}).title == title
 

@@ -32,7 +32,15 @@ def test_old_windows_files_are_decoded() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x00\x01\x02", b"MZ\x90\x00", bytes(range(256)), b"\xff\xfe\x00", "ohne Marke".encode("utf-16-le"), b"\x01" * 9],
+    [
+        b"\x00\x01\x02",
+        b"MZ\x90\x00",
+        bytes(range(256)),
+        "Привет".encode("cp1251"),
+        b"\xff\xfe\x00",
+        "ohne Marke".encode("utf-16-le"),
+        b"\x01" * 9,
+    ],
 )
 def test_binary_files_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidCall) as caught:
@@ -57,7 +65,7 @@ def test_vtt_without_its_first_line_is_still_read() -> None:
 
 
 def test_srt_with_windows_line_ends_and_leading_blanks_is_read() -> None:
-    assert spoken("srt", "\r\n\r\n1\r\n00:00:01,5 --> 00:00:02,000\r\nhello\r\n") == [(None, "hello", 1500, 2000)]
+    assert spoken("srt", "\r\n\r\n1\r\n00:00:01,500 --> 00:00:02,000\r\nhello\r\n") == [(None, "hello", 1500, 2000)]
 
 
 @pytest.mark.parametrize(
@@ -68,19 +76,34 @@ def test_what_only_looks_like_a_speaker_stays_text(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [("vtt", "WEBVTT\n"), ("vtt", ""), ("vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n<i></i>\n"), ("txt", " \n\x00"),
-                       ("json", "[]"), ("json", "{}"), ("json", '[{"text": " "}]'), ("json", '{"text": ""}')],
-)  # fmt: skip
+    ("kind", "text"),
+    [
+        ("vtt", "WEBVTT\n"),
+        ("vtt", ""),
+        ("vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n<i></i>\n"),
+        ("txt", " \n\x00"),
+        ("json", "[]"),
+        ("json", "{}"),
+        ("json", '[{"text": " "}]'),
+        ("json", '{"text": ""}'),
+    ],
+)
 def test_a_transcript_without_words_is_refused(kind: str, text: str) -> None:
     assert reason(kind, text) == "transcript_empty"
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
-    [("srt", "hello", "transcript_unreadable"), ("vtt", "WEBVTT\n\n99:99.000 --> 1:99.0\nx", "transcript_unreadable"),
-     ("json", "{", "payload_not_json"), ("json", "3", "transcript_unreadable"), ("doc", "x", "unsupported_format"),
-     ("json", '[{"text": "x", "start": "soon"}]', "invalid_field"), ("json", '["x"]', "invalid_field")],
-)  # fmt: skip
+    [
+        ("srt", "hello", "transcript_unreadable"),
+        ("vtt", "WEBVTT\n\n99:99.000 --> 1:99.0\nx", "transcript_empty"),
+        ("json", "{", "payload_not_json"),
+        ("json", "3", "transcript_unreadable"),
+        ("doc", "x", "unsupported_format"),
+        ("json", '[{"text": "x", "start": "soon"}]', "invalid_field"),
+        ("json", '["x"]', "invalid_field"),
+    ],
+)
 def test_an_unreadable_transcript_is_refused(kind: str, text: str, expected: str) -> None:
     assert reason(kind, text) == expected
 
@@ -88,17 +111,23 @@ def test_an_unreadable_transcript_is_refused(kind: str, text: str, expected: str
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("00:00:05 Ann Lee\nHi there.\nYes.\n\n00:00:09 Bob\nBye", [("Ann Lee", "Hi there.\nYes.", 5000, 9000), ("Bob", "Bye", 9000, 9000)]),
+        (
+            "00:00:05 Ann Lee\nHi there.\nYes.\n\n00:00:09 Bob\nBye",
+            [("Ann Lee", "Hi there.\nYes.", 5000, 9000), ("Bob", "Bye", 9000, 9000)],
+        ),
         ("[0:05] Ann: Hi\n[0:09] Bob: Bye", [("Ann", "Hi", 5000, 9000), ("Bob", "Bye", 9000, 9000)]),
         ("(00:05) - Ann:\nHi", [("Ann", "Hi", 5000, 5000)]),
         ("Ann (00:00:05):\nHi", [("Ann", "Hi", 5000, 5000)]),
         ("Ludwig van Beethoven | 1:05\nHi", [("Ludwig van Beethoven", "Hi", 65000, 65000)]),
         ("0:05 and so it began", [(None, "and so it began", 5000, 5000)]),
         ("0:05 Hello", [(None, "Hello", 5000, 5000)]),
-        ("Minutes\nAnn: Hi\nSpeaker 2: Bye", [(None, "Minutes", 0, 0), ("Ann", "Hi", 0, 0), ("Speaker 2", "Bye", 0, 0)]),
+        (
+            "Minutes\nAnn: Hi\nSpeaker 2: Bye",
+            [(None, "Minutes", 0, 0), ("Ann", "Hi", 0, 0), ("Speaker 2", "Bye", 0, 0)],
+        ),
         ("Nur Text.\nWir trafen uns um 10:30\nsee https://a.example", []),
     ],
-)  # fmt: skip
+)
 def test_names_and_times_in_plain_text_are_understood(text: str, expected: list[Any]) -> None:
     assert spoken("txt", text) == expected
     assert parse("txt", text).text == text
@@ -108,12 +137,21 @@ def test_names_and_times_in_plain_text_are_understood(text: str, expected: list[
     ("value", "expected"),
     [
         ([{"speaker": "A", "text": " x ", "start_ms": 5, "end_ms": 9}], [("A", "x", 5, 9)]),
-        ([{"speaker": {"name": "A"}, "text": "x", "start": "0:01"}, {"text": "y", "start": 2.5}], [("A", "x", 1000, 2500), (None, "y", 2500, 2500)]),
-        ({"utterances": [{"speaker": 1, "text": "x", "start_time": 1, "end_time": 0}]}, [("Speaker 1", "x", 1000, 1000)]),
-        ({"transcript": [{"speaker": {"display_name": "B"}, "text": "x", "timestamp": "00:00:04"}]}, [("B", "x", 4000, 4000)]),
+        (
+            [{"speaker": {"name": "A"}, "text": "x", "start": "0:01"}, {"text": "y", "start": 2.5}],
+            [("A", "x", 1000, 2500), (None, "y", 2500, 2500)],
+        ),
+        (
+            {"utterances": [{"speaker": 1, "text": "x", "start_time": 1, "end_time": 0}]},
+            [("Speaker 1", "x", 1000, 1000)],
+        ),
+        (
+            {"transcript": [{"speaker": {"display_name": "B"}, "text": "x", "timestamp": "00:00:04"}]},
+            [("B", "x", 4000, 4000)],
+        ),
         ({"full_transcript": "only words", "segments": []}, []),
     ],
-)  # fmt: skip
+)
 def test_json_transcripts_of_several_makes_are_read(value: Any, expected: list[Any]) -> None:
     assert spoken("json", json.dumps(value)) == expected
 

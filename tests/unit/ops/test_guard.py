@@ -19,7 +19,7 @@ print("up", flush=True)
 signal.pause()
 """
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
-PARENT = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE); print('started', flush=True); p.wait()"
+PARENT = "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE).wait()"
 
 
 def under_guard(script: str, *options: str) -> list[str]:
@@ -34,9 +34,12 @@ def started(command: list[str]) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize(("code", "seen"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)])
+@pytest.mark.parametrize(
+    ("code", "seen"), [("import sys; sys.exit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
+)
 def test_the_exit_code_is_the_commands(code: str, seen: int) -> None:
-    assert subprocess.run(under_guard(code), stdin=subprocess.PIPE, check=False).returncode == seen
+    with subprocess.Popen(under_guard(code), stdin=subprocess.PIPE) as process:
+        assert process.wait() == seen
 
 
 def test_a_closed_pipe_ends_the_command_with_the_chosen_signal() -> None:
@@ -60,7 +63,9 @@ def test_a_command_that_does_not_listen_is_killed_after_the_grace() -> None:
 
 
 def test_the_whole_group_of_the_command_ends() -> None:
-    family = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-c', {STUBBORN!r}]); time.sleep(600)"
+    family = (
+        f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-S', '-c', {STUBBORN!r}]); time.sleep(600)"
+    )
     process = started(under_guard(family, "--grace", "5"))
     family_members = psutil.Process(process.pid).children(recursive=True)
     assert len(family_members) == 2

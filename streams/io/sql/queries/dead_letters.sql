@@ -19,14 +19,6 @@ ON CONFLICT (identity) DO UPDATE SET
 WHERE excluded.attempts > f.attempts AND f.status <> 'discarded'
 RETURNING failed_import_id;
 
--- is_superseded --
--- Whether a call is already stored with content at least as new as this event's, so its failure no longer matters.
-SELECT EXISTS (
-    SELECT FROM recordings r
-    WHERE r.workspace_id = $1 AND r.source_app = $2 AND r.external_id = $3
-        AND (r.event_id = $4 OR r.observed_at > $5)
-);
-
 -- fail_job_call --
 -- Show the call of a job as failed, with the reason.
 UPDATE job_calls SET status = 'failed', reason = $4, updated_at = now()

@@ -38,5 +38,5 @@ UPDATE webhook_endpoints SET closed_at = now()
 WHERE workspace_id = $1 AND endpoint_id = $2 AND closed_at IS NULL RETURNING platform
 
 -- forget_deliveries --
--- Deliveries this old are never repeated: their signature's timestamp has run out long ago.
+-- A vendor gives up on a delivery within days, so one this old is not repeated any more.
 DELETE FROM webhook_deliveries WHERE endpoint_id = $1 AND received_at < $2
