@@ -11,7 +11,7 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.13 python3.12 python3.11 python
 	then echo $$candidate; break; fi; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench lock clean
+.PHONY: help setup run test check lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +39,6 @@ install:
 run: setup ## start everything on this machine and print its address; Ctrl-C stops it
 	@exec $(BIN)/callstream up
 
-demo: setup ## the same with fake vendors, connected and filled
-	@exec $(BIN)/callstream up --demo
-
 test: setup ## run every test
 	@$(BIN)/python -m pytest
 
@@ -50,9 +47,6 @@ check: setup ## lint, types, house rules and the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/unit tests/house tests/property
-
-bench: setup ## run the benchmarks
-	@$(BIN)/python -m bench
 
 lock: setup ## resolve the dependencies again and write the lock files
 	@$(COMPILE) --extra dev -o requirements-dev.lock

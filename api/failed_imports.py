@@ -200,7 +200,8 @@ async def get_failed(ports: Ports, caller: Caller, failed_import_id: UUID) -> Fa
         headers=headers,
         **shown,
     )
-    return FailedImportDetail(**_shown(row), detail=masking.masked_text(row["detail"]), original=original)
+    shown_row = {**_shown(row), "detail": masking.masked_text(row["detail"])}
+    return FailedImportDetail(**shown_row, original=original)
 
 
 async def _original(ports: Ports, value: bytes | None, headers: dict[str, str]) -> bytes | None:

@@ -12,7 +12,7 @@ import secrets as random
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -38,6 +38,8 @@ SQL = queries.load("webhooks")
 CACHE_SECONDS = 3.0
 """A closed endpoint answers 404 at the latest after this long; in the process that closed it, at once."""
 CACHE_SIZE = 2000
+REMEMBER_DAYS = 30
+FORGET_EVERY_SECONDS = 3600.0
 MAX_CALLS = 1000
 """Calls in one delivery."""
 SMALL_BODY = 128 * 1024
@@ -94,6 +96,7 @@ class Door:
         self._endpoints: OrderedDict[UUID, tuple[float, _Open | None]] = OrderedDict()
         self._seen: dict[UUID, Batcher[Delivery, bool]] = {}
         self._record: dict[UUID, Batcher[Delivery, None]] = {}
+        self._forgot: dict[UUID, float] = {}
 
     async def endpoint(self, platform: str, endpoint_id: str) -> _Open:
         """The open endpoint of that address. Raises a 404 problem, without saying what is wrong with the address."""
@@ -121,10 +124,22 @@ class Door:
             batcher = self._record[endpoint.workspace_id] = Batcher(self._write(endpoint.workspace_id), _no_key)
         try:
             await batcher((endpoint.endpoint_id, delivery_id))
+            self._forget_old(endpoint)
         except OutageFault as fault:
             log.warning(
                 "an accepted delivery could not be written down", platform=endpoint.platform, detail=fault.detail
             )
+
+    def _forget_old(self, endpoint: _Open) -> None:
+        """Now and then, behind the requests: deliveries nobody will repeat any more."""
+        now = asyncio.get_running_loop().time()
+        if now - self._forgot.setdefault(endpoint.endpoint_id, now) > FORGET_EVERY_SECONDS:
+            self._forgot[endpoint.endpoint_id] = now
+            self._ports.in_background(self._forget(endpoint, clock.now() - timedelta(days=REMEMBER_DAYS)))
+
+    async def _forget(self, endpoint: _Open, before: datetime) -> None:
+        async with in_workspace(self._ports.pool, endpoint.workspace_id) as connection:
+            await connection.execute(SQL["forget_deliveries"], endpoint.endpoint_id, before)
 
     async def _find(self, endpoint_id: UUID) -> _Open | None:
         now = asyncio.get_running_loop().time()

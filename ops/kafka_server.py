@@ -109,7 +109,7 @@ def settings(port: int, controller_port: int) -> dict[str, str | int]:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": "data",
         "auto.create.topics.enable": "false",
-        "broker.session.timeout.ms": 3000,  # after `kill -9` a new start must wait for the old session to end
+        "broker.session.timeout.ms": 5000,  # after `kill -9` a new start must wait for the old session to end
         "broker.heartbeat.interval.ms": 500,
         "message.max.bytes": MESSAGE_BYTES,
         "replica.fetch.max.bytes": MESSAGE_BYTES,

@@ -245,7 +245,8 @@ class _Child:
             self._ask_to_end()
         find = asyncio.create_task(self._find_process(self._guard))
         copy = asyncio.create_task(self._copy_output(self._guard))
-        code = await self._guard.wait()
+        while (code := self._guard.returncode) is None:  # wait() would also wait for all who inherited its output
+            await asyncio.sleep(0.05)
         find.cancel()
         await self._bury()
         with suppress(TimeoutError):  # somebody may have inherited the pipe

@@ -28,6 +28,7 @@ from schemas.faults import Fault, OutageFault
 from schemas.metrics import CALLS_RECOVERED, QUEUE_DEPTH
 from schemas.settings import Settings, load_settings
 from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, SKIPPED, UNIQUE
+from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
 from streams.io.bus import MAX_REQUEST, Bus, header
 from streams.io.store import Pool, open_pool_patiently
@@ -283,6 +284,16 @@ async def run_audit(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     url = settings.database_url.get_secret_value() if settings.database_url else ""
+    port = settings.worker_port
+    health = asyncio.create_task(serve_health("audit", port, lambda: "")) if port else None
+    try:
+        await _rounds(settings, url, stop)
+    finally:
+        if health is not None:
+            health.cancel()
+
+
+async def _rounds(settings: Settings, url: str, stop: asyncio.Event) -> None:
     while not stop.is_set():
         work = asyncio.create_task(_round(settings, url, stop))
         ended = asyncio.create_task(stop.wait())

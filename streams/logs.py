@@ -12,6 +12,11 @@ QUIET = ("aiokafka", "faust", "mode", "asyncio", "httpx2", "httpcore2", "openai"
 """Chatty libraries. aiokafka below INFO costs a tenth of the speed."""
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what a young broker says while it makes its own topics: aiokafka asks again by itself."""
+    return "GroupCoordinatorNotAvailableError" not in record.getMessage()
+
+
 def set_up_logging(settings: Settings, role: str) -> None:
     """Configure structlog and the standard library alike; every line carries the role."""
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -35,6 +40,7 @@ def set_up_logging(settings: Settings, role: str) -> None:
             ],
         )
     )
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -22,6 +22,7 @@ from streams.agents.outcomes import outcomes_stage
 from streams.agents.persist import persist_stage
 from streams.agents.transcribe import transcribe_stage
 from streams.app import SafeApp, claims_table
+from streams.health import serve_health
 from streams.io import media, outcomes
 from streams.io.bus import Bus
 from streams.ports import Ports
@@ -60,18 +61,27 @@ def wire(app: SafeApp, role: str, settings: Settings) -> list[Runner]:
         app.closers += [runner.stop, bus.stop]
     app.closers.append(ports.close)
 
+    def blocked() -> str:
+        return ", ".join(sorted({f"{r.stage.name}: {r.blocked}" for r in runners if r.blocked}))
+
     @app.task  # type: ignore[untyped-decorator]
     async def beat() -> None:
         """Say every few seconds that this worker lives, and what it waits for."""
         await ports.pool()
         name = settings.worker_name or role
         while not app.should_stop:
-            blocked = ", ".join(sorted({f"{r.stage.name}: {r.blocked}" for r in runners if r.blocked}))
             try:
-                await outcomes.beat(await ports.pool(), name, role, ready=not blocked, detail=blocked)
+                await outcomes.beat(await ports.pool(), name, role, ready=not blocked(), detail=blocked())
             except OutageFault as fault:
                 log.warning("no_heartbeat", detail=fault.detail)
             await asyncio.sleep(BEAT_SECONDS)
+
+    if settings.worker_port:
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def health() -> None:
+            """Answer health checks on the worker's own port."""
+            await serve_health(role, settings.worker_port or 0, blocked)
 
     return runners
 

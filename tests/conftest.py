@@ -1,6 +1,8 @@
 """Fixtures on real parts: one embedded Kafka and PostgreSQL a session, a fresh database a test, a running stack."""
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import asyncpg
 import psycopg
 import pytest
 
+from ops.local import Local, start_local
 from ops.migrate import ensure_home, migrate
 from ops.topics import create_topics
 from schemas.settings import Settings
@@ -101,3 +104,36 @@ async def stack(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Asy
     finally:
         await running.close_pools()
         running.stop()
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Local]:
+    """Kafka and PostgreSQL that tests may stop. Not under pytest's folder: it is closed to PostgreSQL's user."""
+    folder = Path(tempfile.mkdtemp(prefix="callstream-fire-"))
+    local = start_local(folder, throwaway=True)
+    try:
+        yield local
+    finally:
+        local.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def fire(servers: Local, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """A stack on them, to be killed and stalled. It has no speech-to-text key."""
+    addresses = {
+        "admin_url": servers.postgres.admin_url,
+        "owner_url": servers.postgres.owner_url,
+        "app_url": servers.postgres.app_url,
+    }
+    stack = start_stack(
+        tmp_path_factory.mktemp("fire"),
+        servers.kafka.bootstrap,
+        servers=addresses,
+        env={"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""},
+    )
+    try:
+        yield stack
+    finally:
+        await stack.close_pools()
+        stack.stop()

@@ -40,20 +40,20 @@ class Loop:
     """An event loop in a thread of its own: the supervisor must run on while tests think."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine over there and wait for it here."""
-        waiting: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        waiting: Future[T] = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         return waiting.result(120)
 
     def stop(self) -> None:
         """End the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self._loop.close()
+        self.loop.close()
 
 
 @dataclass
@@ -167,11 +167,12 @@ class Stack:
 
         self.loop.run(start())
 
-    def add(self, role: str, name: str) -> Supervisor:
-        """One more worker of a role, with a folder of its own."""
+    def add(self, role: str, name: str, **env: str) -> Supervisor:
+        """One more worker of a role, with a folder of its own and, if given, other settings."""
         folder = self.settings.data_dir / "workers" / name
         folder.mkdir(parents=True)
-        prefix = ["env", f"CALLSTREAM_WORKER_DIR={folder}", f"CALLSTREAM_WORKER_NAME={name}"]
+        settings = {"CALLSTREAM_WORKER_DIR": str(folder), "CALLSTREAM_WORKER_NAME": name, **env}
+        prefix = ["env", *(f"{key}={value}" for key, value in settings.items())]
 
         def command(wanted: str) -> Sequence[str]:
             return [*prefix, *command_of(wanted)]

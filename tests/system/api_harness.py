@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -43,6 +44,7 @@ class Api:
     key: str
     client: httpx2.AsyncClient
     anonymous: httpx2.AsyncClient
+    started_at: datetime
 
     @property
     def ports(self) -> Ports:
@@ -89,7 +91,7 @@ class Api:
             await connection.execute(sql, *values)
 
     async def published(self) -> list[dict[str, Any]]:
-        """The raw events of this workspace, in the order of their topic's partitions."""
+        """The raw events since the start. All databases of a session have the same home workspace."""
         consumer = aiokafka.AIOKafkaConsumer(
             RAW.name,
             bootstrap_servers=self.settings.kafka,
@@ -102,14 +104,15 @@ class Api:
             ends = await consumer.end_offsets(consumer.assignment())
             while any([await consumer.position(partition) < end for partition, end in ends.items()]):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    found += [json.loads(r.value) for r in records if (r.key or b"").startswith(self._prefix)]
+                    found += [json.loads(record.value) for record in records if self._is_ours(record)]
         finally:
             await consumer.stop()
         return found
 
-    @property
-    def _prefix(self) -> bytes:
-        return str(self.workspace_id).encode()
+    def _is_ours(self, record: Any) -> bool:
+        return (record.key or b"").startswith(str(self.workspace_id).encode()) and (
+            record.timestamp >= self.started_at.timestamp() * 1000 - 1
+        )
 
     async def add_failed(self, external_id: str = "lost-1", **fields: Any) -> UUID:
         """A failed import as the dead-letter agent writes it."""
@@ -151,11 +154,12 @@ async def running_api(folder: Path, kafka: str, database: Any, **settings: Any) 
         **{"secret_keys": generate_key(), "public_url": "http://calls.test", **settings},
     )  # fmt: skip
     app = create_app(whole)
+    started = clock.now()
     async with app.router.lifespan_context(app):
         pool = app.state.ports.pool
         key = await auth.create_api_key(pool, database.workspace_id, database.user_id, "tests")
         async with _client(app, {"Authorization": f"Bearer {key}"}) as client, _client(app, {}) as anonymous:
-            yield Api(app, whole, database.workspace_id, database.user_id, key, client, anonymous)
+            yield Api(app, whole, database.workspace_id, database.user_id, key, client, anonymous, started)
 
 
 def _client(app: FastAPI, headers: Mapping[str, str]) -> httpx2.AsyncClient:

@@ -5,53 +5,21 @@ A stack with servers of its own, because these tests stop them. After each test 
 
 import asyncio
 import random
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import aiokafka
 import pytest
 
-from ops.local import Local, start_local
+from ops.local import Local
 from schemas.calls import RawCall
 from schemas.topics import NORMALIZED
 from streams.io import clock
 from streams.io.bus import header
-from tests.stack import Stack, account, counted, start_stack, until
+from tests.stack import Stack, account, counted, until
 from tests.system.test_pipeline import generic
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module")
-async def servers() -> AsyncIterator[Local]:
-    """Kafka and PostgreSQL of this module's own. Not under pytest's folder: it is closed to PostgreSQL's user."""
-    folder = Path(tempfile.mkdtemp(prefix="callstream-fire-"))
-    local = start_local(folder, throwaway=True)
-    try:
-        yield local
-    finally:
-        local.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-async def fire(servers: Local, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """A stack on them."""
-    addresses = {
-        "admin_url": servers.postgres.admin_url,
-        "owner_url": servers.postgres.owner_url,
-        "app_url": servers.postgres.app_url,
-    }
-    stack = start_stack(tmp_path_factory.mktemp("fire"), servers.kafka.bootstrap, servers=addresses)
-    try:
-        yield stack
-    finally:
-        await stack.close_pools()
-        stack.stop()
 
 
 def many(stack: Stack, count: int) -> tuple[list[RawCall], list[RawCall]]:

@@ -10,10 +10,11 @@ import yaml
 from ops.jars import KAFKA_VERSION
 from ops.kafka_server import MESSAGE_BYTES, settings
 from ops.postgres_server import DATABASE, GROUP, LOGIN, LOGIN_RIGHTS, OWNER, OWNER_RIGHTS, POSTGRES_VERSION
+from ops.supervise import WORKERS
 from schemas.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-ROLES = {"pipeline", "dedup", "transcribe", "pull", "audit"}
+ROLES = set(WORKERS)
 ONE_SHOT = {"migrate", "topics"}
 SERVERS = {"kafka", "postgres"}
 SET_BY_PERSON = re.compile(r"\$\{(\w+)(?::[-?][^}]*)?\}")

@@ -1,0 +1,1 @@
+"""Small Faust workers that tests run as processes, because Faust keeps its state per process."""
