@@ -34,11 +34,13 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.door = Door(ports)
             yield
 
-    app = FastAPI(title="callstream", version="0.1.0", description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="callstream", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, responses=problems.RESPONSES
+    )
     problems.handle(app)
     app.add_middleware(BodyCap)
     app.add_middleware(SafeHeaders)
-    for routes in (uploads, imports, failed_imports, calls, webhooks, keys, session, health, page):
+    for routes in (webhooks, uploads, imports, failed_imports, calls, keys, session, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

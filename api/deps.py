@@ -20,10 +20,15 @@ _bearer = HTTPBearer(auto_error=False, description="An API key, `csk_…`.")
 _cookie = APIKeyCookie(name=auth.SESSION_COOKIE, auto_error=False, description="A person's session.")
 
 
-def get_ports(request: Request) -> Ports:
+def ports_of(request: Request) -> Ports:
     """What `open_ports` opened when the process started."""
     ports: Ports = request.app.state.ports
     return ports
+
+
+async def get_ports(request: Request) -> Ports:
+    """The same, as a dependency: `async`, because FastAPI runs any other in a thread."""
+    return ports_of(request)
 
 
 async def get_caller(
@@ -32,7 +37,7 @@ async def get_caller(
     cookie: Annotated[str | None, Security(_cookie)],
 ) -> Caller:
     """The caller, by API key or by session. 401 when there is neither; a wrong key is never made good by a cookie."""
-    ports = get_ports(request)
+    ports = ports_of(request)
     header = request.headers.get("authorization")
     if header is not None:
         scheme, _, key = header.partition(" ")
@@ -53,7 +58,7 @@ def same_origin(request: Request) -> bool:
     origin = request.headers.get("origin")
     if not origin or origin == "null":
         return False
-    own = get_ports(request).settings.public_url
+    own = ports_of(request).settings.public_url
     allowed = {f"{request.url.scheme}://{request.headers.get('host', '')}"}
     if own:
         parts = urlsplit(own)

@@ -9,7 +9,7 @@ OWN_CAPS = ("/api/uploads", "/webhooks/")
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    (b"referrer-policy", b"same-origin"),  # "no-referrer" makes browsers send our own forms with `Origin: null`
     (b"x-frame-options", b"DENY"),
 ]
 

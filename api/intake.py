@@ -37,12 +37,9 @@ T = TypeVar("T")
 
 MAX_TRANSCRIPT_BYTES = 20 * 1024**2
 LARGE_TEXT = 1024**2
-PUBLISH_SECONDS = 10.0
-PROBES = 2
+FILES_AT_ONCE = 2
 """Files of one upload looked into at the same time."""
-
-_one_large_text = asyncio.Semaphore(1)
-"""A large transcript costs many times its size while it is encoded: one at a time in a process."""
+PUBLISH_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ async def accept_files(ports: Ports, sender: Sender, files: Sequence[FormFile], 
     nothing counts as accepted), a 507 problem when the disk is full.
     """
     await _check_placement(ports, sender)
-    gate = asyncio.Semaphore(PROBES)
+    gate = asyncio.Semaphore(FILES_AT_ONCE)
 
     async def look(file: FormFile, first: bool) -> _Kept | FileAnswer:
         if not first:
@@ -225,9 +222,10 @@ async def _look_into(ports: Ports, sender: Sender, file: FormFile) -> _Kept:
     head = await asyncio.to_thread(_read, file.path, HEAD_BYTES)
     found = sniff(head, file.filename)
     if found.kind == "transcript":
-        await _check_text(file, file.path)
+        await _check_text(ports, file, file.path)
         return _Kept(file, file.path, found)
-    probed = await probe_media(file.path)
+    async with ports.probes:
+        probed = await probe_media(file.path)
     ref = f"uploads/{sender.workspace_id}/{file.sha256}/{safe_name(file.filename)}"
     if not await media.exists(ports.store, ref):
         await media.put_file(ports.store, ref, file.path)
@@ -241,12 +239,12 @@ def _read(path: Path, size: int = -1) -> bytes:
         return file.read(size)
 
 
-async def _check_text(file: FormFile, path: Path) -> None:
+async def _check_text(ports: Ports, file: FormFile, path: Path) -> None:
     if file.size > MAX_TRANSCRIPT_BYTES:
         most = readable_size(MAX_TRANSCRIPT_BYTES)
         sentence = f"{_shown(file.filename)} is larger than {most}, which is the most a transcript may have."
         raise InvalidCall("transcript_too_large", sentence)
-    async with _one_large_text:
+    async with ports.large_texts:
         await asyncio.to_thread(lambda: decode(_read(path)))
 
 
@@ -282,7 +280,7 @@ async def _publish_files(
 
     async def publish(found: _Kept) -> list[RawCall]:
         if found.file.size > LARGE_TEXT and found.found.kind == "transcript":
-            async with _one_large_text:
+            async with ports.large_texts:
                 return await publish_now(found)
         return await publish_now(found)
 

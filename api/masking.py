@@ -18,13 +18,14 @@ _SECRET_NAME = re.compile(
     r"|api[-_]?key|access[-_]?key|private[-_]?key|client[-_]?key|signing[-_]?key|(^|[-_])(auth|sig|key|pin)$)"
 )
 _URL = re.compile(r"(?i)\b(?:https?|wss?|s3|gs|az|ftp)://[^\s\"'<>\\]+")
+# Each pattern can only begin where a word does, and names are bounded: hostile text takes time in line with its length.
 _IN_TEXT = (
-    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"),
+    re.compile(r"(?i)\b(bearer|basic)\s{1,20}[A-Za-z0-9._~+/=-]{6,}"),
     re.compile(r"()\b(?:csk_|whsec_|sk-|xox[abprs]-|gh[pousr]_)[A-Za-z0-9_\-+/=]{6,}"),
-    re.compile(r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"()(?<![A-Za-z0-9_.-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
     re.compile(
-        r"(?i)([\"']?[a-z0-9_-]*(?:token|secret|password|passcode|authorization|signature|api_?key|access_?key)[a-z0-9_-]*"
-        r"[\"']?\s*[:=]\s*)(?!•)(?:\"[^\"]*\"?|'[^']*'?|[^\s,;&}\"']+)"
+        r"(?i)(?<![a-z0-9_-])([a-z0-9_-]{0,60}?(?:token|secret|password|passcode|authorization|signature|api_?key"
+        r"|access_?key)[a-z0-9_-]{0,60}[\"']?\s{0,20}[:=]\s{0,20})(?!•)(?:\"[^\"]*\"?|'[^']*'?|[^\s,;&}\"']+)"
     ),
 )
 

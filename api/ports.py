@@ -17,6 +17,9 @@ from streams.io.media import open_media
 from streams.io.secrets import Secrets, open_secrets
 from streams.io.store import Pool, open_pool, open_pool_patiently
 
+PROBES = 4
+"""Uploaded files looked into at the same time: each takes a process. Large transcripts, which cost many times their
+size while they are encoded, go one at a time."""
 BROKER_SECONDS = 5.0
 """How long a request waits for the broker before it says 503."""
 
@@ -32,6 +35,8 @@ class Ports:
         self.store = store
         self.bus = bus
         self.scratch = scratch
+        self.probes = asyncio.Semaphore(PROBES)
+        self.large_texts = asyncio.Semaphore(1)
         self._pool: Pool | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 

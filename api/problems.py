@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from schemas.faults import ConfigFault, Fault, InvalidCall, OutageFault, TransientFault
 
@@ -29,6 +30,23 @@ REASON_STATUS: Mapping[str, int] = {
     "media_missing": 404,
 }
 """Reasons that have a status of their own, whatever kind of fault they come with."""
+
+DOCUMENT = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "reason"],
+    "properties": {
+        "type": {"type": "string", "example": "urn:callstream:problem:not_found"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "A sentence for a person."},
+        "reason": {"type": "string", "description": "A word for a program."},
+        "field": {"type": "string", "description": "The field that is at fault, where there is one."},
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "A problem (RFC 9457).", "content": {MEDIA_TYPE: {"schema": DOCUMENT}}}
+}
+"""What the API's description says about every answer that is not the one hoped for."""
 
 log = structlog.get_logger()
 
@@ -80,6 +98,7 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(Fault, _fault)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -130,6 +149,11 @@ async def _http(_: Request, error: Exception) -> Response:
     }  # fmt: skip
     reason = reasons.get(error.status_code, "http_error")
     return answer(error.status_code, reason, _clean(str(error.detail)), error.headers)
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Nobody reads this; it only keeps a hung-up client from counting as a bug of ours."""
+    return answer(400, "client_disconnected", "The request was broken off.")
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -245,8 +245,7 @@ class _Child:
             self._ask_to_end()
         find = asyncio.create_task(self._find_process(self._guard))
         copy = asyncio.create_task(self._copy_output(self._guard))
-        while (code := self._guard.returncode) is None:  # wait() would also wait for all who inherited its output
-            await asyncio.sleep(0.05)
+        code = await _ended(self._guard)
         find.cancel()
         await self._bury()
         with suppress(TimeoutError):  # somebody may have inherited the pipe
@@ -300,6 +299,14 @@ class _Child:
         text = line.decode("utf-8", "replace").rstrip("\r")
         file.emit(logging.makeLogRecord({"msg": text}))
         self._show(f"{self.name:<12} | {text}")
+
+
+async def _ended(its_guard: asyncio.subprocess.Process) -> int:
+    """The exit code, as soon as there is one. `wait()` would also wait for everybody who inherited the output."""
+    while True:
+        if its_guard.returncode is not None:
+            return its_guard.returncode
+        await asyncio.sleep(0.05)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -96,14 +96,15 @@ def secret_keys(settings: Settings) -> SecretStr:
     if settings.secret_keys is not None:
         return settings.secret_keys
     path = settings.data_dir / KEY_FILE
-    if path.exists():
-        return SecretStr(path.read_text().strip())
     if settings.database_url is not None:
+        kept = f" Secrets of the embedded database are under the key in {path}." if path.exists() else ""
         raise ConfigFault(
             "secret_keys_missing",
             "CALLSTREAM_DATABASE_URL names a database of your own, so CALLSTREAM_SECRET_KEYS must be set: all who "
-            "read it need the same keys. Make one with `callstream keys generate-secret`.",
+            f"read it need the same keys. Make one with `callstream keys generate-secret`.{kept}",
         )
+    if path.exists():
+        return SecretStr(path.read_text().strip())
     write_secret(path, generate_key() + "\n")
     return SecretStr(path.read_text().strip())
 

@@ -12,10 +12,12 @@ import os
 import re
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import aiokafka
@@ -25,7 +27,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
-from ops.supervise import Supervisor, child_env, empty_folder
+from ops.supervise import Supervisor, child_env
 from schemas.settings import Settings
 from schemas.topics import BY_NAME
 
@@ -168,6 +170,9 @@ class Watchdog:
 
     async def _round(self, look: Callable[[str], Awaitable[Look]]) -> None:
         for role in self._watched:
+            if not self._supervisor.pids(role):  # stopped on purpose, or between two starts
+                self._watched[role] = replace(self._watched[role], known=Known())
+                continue
             async with asyncio.timeout(ANSWER_SECONDS):
                 seen = await look(role)
             started_at = self._supervisor.started_at(role) or seen.at
@@ -260,24 +265,24 @@ def _partitions_of(assignments: Iterable[bytes]) -> set[aiokafka.TopicPartition]
 
 async def keep_working(settings: Settings, role: str, instances: int) -> None:
     """Run one role on this machine, supervised and watched, until SIGINT or SIGTERM. For a cluster."""
-    metrics = empty_folder(settings.data_dir / f"metrics-{role}")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics.absolute())  # before anything counts
-    from schemas.metrics import STALLED_RESTARTS
+    with tempfile.TemporaryDirectory(prefix="callstream-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # before anything counts
+        from schemas.metrics import STALLED_RESTARTS
 
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    supervisor = Supervisor(
-        {role: instances},
-        child_env(settings, metrics),
-        settings.data_dir / "logs",
-        metrics=metrics,
-        host=re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname()),
-    )
-    await supervisor.start()
-    watchdog = Watchdog(settings, supervisor, on_restart=lambda role: STALLED_RESTARTS.labels(role).inc())
-    watching = asyncio.create_task(watchdog.run())
-    await stop.wait()
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
-    await supervisor.stop()
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        supervisor = Supervisor(
+            {role: instances},
+            child_env(settings, Path(folder)),
+            settings.data_dir / "logs",
+            metrics=Path(folder),
+            host=re.sub(r"[^A-Za-z0-9_.-]", "_", socket.gethostname()),
+        )
+        await supervisor.start()
+        watchdog = Watchdog(settings, supervisor, on_restart=lambda role: STALLED_RESTARTS.labels(role).inc())
+        watching = asyncio.create_task(watchdog.run())
+        await stop.wait()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await supervisor.stop()

@@ -6,7 +6,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +27,24 @@ from streams.recovery import SafeTableManager
 log = structlog.get_logger("worker")
 ROLES = ("pipeline", "dedup", "transcribe")
 SEVEN_DAYS = 7 * 24 * 3600.0
+CRASH_GRACE = 10.0
+"""Seconds a crashed worker has to end by itself."""
+
+
+class SafeEvent(faust.Event):  # type: ignore[misc]
+    """An event that nobody but the runner acknowledges.
+
+    Faust without its compiled parts acknowledges, `noack()` or not, what it skips after a rebalance, and would then
+    commit past the same events when they come again.
+    """
+
+    def ack(self) -> bool:
+        """Faust asks for this, and nothing happens."""
+        return False
+
+    def settle(self) -> bool:
+        """Acknowledge, for the runner."""
+        return bool(super().ack())
 
 
 class SafeApp(faust.App):  # type: ignore[misc]
@@ -42,6 +62,14 @@ class SafeApp(faust.App):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.closers: list[Callable[[], Awaitable[None]]] = []
         """Called when the app has stopped."""
+
+    def _crash(self, reason: BaseException) -> None:
+        """End the process after a crash, even if Faust waits for ever to commit through a thread that is gone."""
+        if not self._crashed.is_set():
+            timer = threading.Timer(CRASH_GRACE, _leave)
+            timer.daemon = True
+            timer.start()
+        super()._crash(reason)
 
     async def on_stop(self) -> None:
         """Stop Faust, then let go of what the stages hold."""
@@ -87,6 +115,11 @@ class SafeApp(faust.App):  # type: ignore[misc]
             await consumer.stop()
 
 
+def _leave() -> None:
+    log.critical("crashed_worker_hangs")
+    os._exit(70)
+
+
 def _bootstrap(app: SafeApp) -> str:
     return ",".join(f"{url.host}:{url.port}" for url in app.conf.broker_consumer)
 
@@ -108,6 +141,7 @@ def build_app(role: str, settings: Settings) -> SafeApp:
         topic_replication_factor=settings.replication_factor,
         table_standby_replicas=1 if with_table else 0,
         TableManager=SafeTableManager,
+        Event=SafeEvent,
         agent_supervisor=mode.CrashingSupervisor,
         broker_max_poll_interval=SEVEN_DAYS,
         broker_session_timeout=settings.session_timeout_seconds,

@@ -309,7 +309,7 @@ class Runner:
         while flight and flight[0].done:
             head = flight.popleft()
             if head.epoch == self.consumer.epoch and self.consumer.open:
-                head.event.ack()
+                head.event.settle()
 
 
 def backoff(tries: int) -> float:

@@ -13,7 +13,7 @@ from api.paging import Cursor, Instant, Items, Limit, Storable
 router = APIRouter(prefix="/api/calls", tags=["calls"])
 
 
-def _filter(
+async def _filter(
     q: Annotated[
         Storable | None,
         Query(max_length=500, description='Words in title or transcript; "quoted phrase", OR and -not work.'),

@@ -23,7 +23,7 @@ from api.paging import Cursor, Items, Limit
 router = APIRouter(prefix="/api/failed-imports", tags=["failed imports"])
 
 
-def _filter(
+async def _filter(
     status: Annotated[
         list[FailedStatus] | None, Query(description="Default: open, retrying and parked. May be given several times.")
     ] = None,

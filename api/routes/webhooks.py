@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api import webhooks
-from api.deps import TheCaller, ThePorts
+from api.deps import TheCaller, ThePorts, ports_of
 from api.paging import Cursor, Items, Limit, cursor_id, cursor_time, decode_cursor, page
 from api.webhooks import Door, Endpoint, NewEndpoint, WebhookAnswer
 
@@ -32,7 +32,7 @@ def _door(request: Request) -> Door:
 
 
 @router.post("/webhooks/{platform}/{endpoint_id}", status_code=202)
-async def receive_webhook(request: Request, platform: str, endpoint_id: str, ports: ThePorts) -> WebhookAnswer:
+async def receive_webhook(request: Request, platform: str, endpoint_id: str) -> WebhookAnswer:
     """Where vendors post to. `generic` accepts any system that signs as Standard Webhooks (standardwebhooks.com).
 
     The signature is checked first, over the raw body. 202 `accepted` once the broker has every call of the delivery;
@@ -42,7 +42,8 @@ async def receive_webhook(request: Request, platform: str, endpoint_id: str, por
     among the failed imports with its reason.
     """
     headers = dict(request.headers.items())
-    return await webhooks.accept(ports, _door(request), platform, endpoint_id, headers, request.stream())
+    door, ports = _door(request), ports_of(request)
+    return await webhooks.accept(ports, door, platform, endpoint_id, headers, request.stream())
 
 
 @router.post("/api/webhook-endpoints", status_code=201)

@@ -15,7 +15,7 @@ class Batcher(Generic[T, R]):
 
     While one batch is being handled the next one gathers. Items with the same key never share a batch, because one
     statement cannot touch a row twice. When a batch fails for any reason but an outage, each item is tried alone, so
-    that a bad one does not take its neighbours along.
+    that a bad one does not take its neighbours along; an outage meanwhile ends that for all that are left.
     """
 
     def __init__(
@@ -41,10 +41,11 @@ class Batcher(Generic[T, R]):
             batch = self._take()
             try:
                 results = await self._handle([item for item, _ in batch])
+                ends = list(zip(batch, results, strict=True))
             except Exception as error:
                 await self._one_by_one(batch, error)
             else:
-                for (_, future), result in zip(batch, results, strict=True):
+                for (_, future), result in ends:
                     if not future.done():
                         future.set_result(result)
 
@@ -74,5 +75,7 @@ class Batcher(Generic[T, R]):
                     raise error
                 future.set_result((await self._handle([item]))[0])
             except Exception as own:
+                if isinstance(own, OutageFault):
+                    alone, error = True, own
                 if not future.done():
                     future.set_exception(own)

@@ -38,7 +38,7 @@ async def put_bytes(store: ObjectStore, key: str, data: bytes) -> None:
 async def put_file(store: ObjectStore, key: str, path: Path) -> None:
     """Keep a file under `key`, streamed in chunks. Raises `OutageFault`."""
     try:
-        await obstore.put_async(store, key, path, chunk_size=CHUNK)
+        await obstore.put_async(store, key, path, chunk_size=CHUNK, max_concurrency=3)
     except (BaseError, OSError) as error:
         raise _away(error) from error
 

@@ -6,7 +6,7 @@ import asyncpg
 
 from schemas.calls import ImportSkipped
 from streams.io import queries
-from streams.io.recordings import raise_observed
+from streams.io.recordings import close_books, key_of, lock_job_calls, raise_observed
 from streams.io.store import outages
 
 SQL = queries.load("outcomes")
@@ -17,13 +17,19 @@ SENTENCES = {
 
 
 async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> list[None]:
-    """Count duplicates in their jobs, resolve the failed imports of retried duplicates. Idempotent."""
+    """Count duplicates in their jobs, resolve the failed imports of retried duplicates. Idempotent.
+
+    Rows are locked in the order in which `recordings.store` locks them: recordings, calls of jobs, failed imports.
+    """
     jobs = [skip for skip in skips if skip.job_id]
     with outages():
         async with pool.acquire() as connection, connection.transaction():
+            await raise_observed(connection, [s for s in skips if s.reason == "already_imported"])
             if jobs:
+                await lock_job_calls(connection, jobs)
                 await connection.execute(
                     SQL["skip_job_calls"],
+                    [s.workspace_id for s in jobs],
                     [s.job_id for s in jobs],
                     [s.source_app for s in jobs],
                     [s.external_id for s in jobs],
@@ -31,7 +37,7 @@ async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> li
                     [str(s.owner_event_id) for s in jobs],
                 )
             await connection.execute(SQL["resolve_skipped"], [str(s.event_id) for s in skips])
-            await raise_observed(connection, [s for s in skips if s.reason == "already_imported"])
+            await close_books(connection, [key_of(s) for s in skips])
     return [None] * len(skips)
 
 

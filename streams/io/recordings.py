@@ -1,7 +1,7 @@
 """Storing calls: one transaction a batch, idempotent, newer content over older. The promise's last step."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from schemas.calls import Call
+from schemas.calls import Call, Event
 from schemas.faults import InvalidCall
 from streams.io import clock, queries
 from streams.io.store import Connection, outages
@@ -18,6 +18,10 @@ from streams.io.store import Connection, outages
 SQL = queries.load("persist")
 log = structlog.get_logger("persist")
 Key = tuple[UUID, str, str]
+MAX_CALL = 64 * 1024**2
+MAX_BATCH = 32 * 1024**2
+"""In characters. PostgreSQL drops a connection that sends it 1 GB at once, which would look like an outage."""
+VAULT_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Stored:
     owner_event_id: UUID | None
 
 
-def key_of(call: Call) -> Key:
+def key_of(call: Event) -> Key:
     """The call's identity in the database; the unique index over it is the law."""
     return (call.workspace_id, call.source_app, call.external_id)
 
@@ -39,23 +43,55 @@ def key_of(call: Call) -> Key:
 async def store(pool: asyncpg.Pool, calls: Sequence[Call]) -> list[Stored]:
     """Store a batch of calls with different keys, in one transaction with their status rows and failed imports.
 
-    Calling it again with the same calls gives the same answers. Raises `OutageFault`; `InvalidCall` for a call that
-    names a workspace that is not there.
+    Calling it again with the same calls gives the same answers. Very large calls make a transaction of their own.
+    Raises `OutageFault`; `InvalidCall` for a call that names a workspace that is not there, or that PostgreSQL cannot
+    hold.
     """
-    with outages():
-        try:
-            async with pool.acquire() as connection, connection.transaction():
-                stored = await _store(connection, calls)
-        except asyncpg.ForeignKeyViolationError as error:
-            raise InvalidCall(
-                "unknown_workspace", "The call belongs to a workspace that does not exist.", detail=str(error)
-            ) from error
+    stored: list[Stored] = []
+    for part, rows in _parts(calls):
+        stored += await _store_part(pool, part, rows)
     await _file_in_vaults(pool, calls, stored)
     return stored
 
 
-async def _store(connection: Connection, calls: Sequence[Call]) -> list[Stored]:
-    written = {_key(row): row for row in await connection.fetch(SQL["upsert_recordings"], *_columns(calls))}
+async def _store_part(pool: asyncpg.Pool, calls: Sequence[Call], rows: Sequence[Sequence[Any]]) -> list[Stored]:
+    with outages():
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                return await _store(connection, calls, rows)
+        except asyncpg.ForeignKeyViolationError as error:
+            raise InvalidCall(
+                "unknown_workspace", "The call belongs to a workspace that does not exist.", detail=str(error)
+            ) from error
+        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+            raise InvalidCall(
+                "unstorable_value", "The call holds a value that the database cannot store.", detail=str(error)
+            ) from error
+
+
+def _parts(calls: Sequence[Call]) -> Iterator[tuple[list[Call], list[list[Any]]]]:
+    """The calls with their rows, in batches that PostgreSQL can take at once."""
+    part: list[Call] = []
+    rows: list[list[Any]] = []
+    size = 0
+    for call in calls:
+        row = _row(call)
+        length = sum(len(value) for value in row if isinstance(value, str))
+        if length > MAX_CALL:
+            raise InvalidCall("call_too_large", "The call's transcript and metadata are too large to be stored.")
+        if part and size + length > MAX_BATCH:
+            yield part, rows
+            part, rows, size = [], [], 0
+        part.append(call)
+        rows.append(row)
+        size += length
+    if part:
+        yield part, rows
+
+
+async def _store(connection: Connection, calls: Sequence[Call], rows: Sequence[Sequence[Any]]) -> list[Stored]:
+    columns = (list(column) for column in zip(*rows, strict=True))
+    written = {_key(row): row for row in await connection.fetch(SQL["upsert_recordings"], *columns)}
     rest = [call for call in calls if key_of(call) not in written]
     found = {_key(row): row for row in await connection.fetch(SQL["find_recordings"], *_keys(rest))} if rest else {}
 
@@ -65,6 +101,7 @@ async def _store(connection: Connection, calls: Sequence[Call]) -> list[Stored]:
         results.append(("imported" if row["is_new"] else "updated", row) if row else _unwritten(call, found))
     imports = await _set_status(connection, calls, results)
     await _remember_newer(connection, calls, results)
+    await close_books(connection, [key_of(call) for call in calls])
     return [
         Stored(
             result=result,  # type: ignore[arg-type]
@@ -102,14 +139,15 @@ async def _set_status(
         imports = {_key(row): row["import_id"] for row in rows}
     jobs = [(c, result) for c, result, _ in kept if c.job_id]
     if jobs:
+        await lock_job_calls(connection, [c for c, _ in jobs])
         await connection.execute(
             SQL["settle_job_calls"],
+            [c.workspace_id for c, _ in jobs],
             [c.job_id for c, _ in jobs],
             [c.source_app for c, _ in jobs],
             [c.external_id for c, _ in jobs],
             [result for _, result in jobs],
         )
-    await connection.execute(SQL["resolve_failed_imports"], *_keys(calls))
     return imports
 
 
@@ -117,6 +155,23 @@ async def _remember_newer(connection: Connection, calls: Sequence[Call], results
     same = [c for c, (result, _) in zip(calls, results, strict=True) if result == "already_imported"]
     if same:
         await raise_observed(connection, same)
+
+
+async def lock_job_calls(connection: Connection, calls: Sequence[Event]) -> None:
+    """Lock the rows of these calls in their jobs, so that two batches with the same calls never wait for each other."""
+    await connection.execute(
+        SQL["lock_job_calls"],
+        [c.job_id for c in calls],
+        [c.source_app for c in calls],
+        [c.external_id for c in calls],
+    )
+
+
+async def close_books(connection: Connection, keys: Sequence[Key]) -> None:
+    """Resolve the failed imports that stored content has made needless, and settle the jobs that wait for them."""
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    await connection.execute(SQL["resolve_failed_imports"], *columns)
+    await connection.execute(SQL["settle_failed_job_calls"], *columns)
 
 
 async def raise_observed(connection: Connection, calls: Sequence[Any]) -> None:
@@ -140,7 +195,8 @@ async def _file_in_vaults(pool: asyncpg.Pool, calls: Sequence[Call], stored: Seq
     if not wanted:
         return
     try:
-        await pool.execute(SQL["add_vault_entries"], *(list(column) for column in zip(*wanted, strict=True)))
+        columns = [list(column) for column in zip(*wanted, strict=True)]
+        await pool.execute(SQL["add_vault_entries"], *columns, timeout=VAULT_SECONDS)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         log.warning("vault_entry_failed", calls=len(wanted), error=repr(error))
 
@@ -156,29 +212,29 @@ def _keys(calls: Sequence[Call]) -> tuple[list[UUID], list[str], list[str]]:
     return [c.workspace_id for c in calls], [c.source_app for c in calls], [c.external_id for c in calls]
 
 
-def _columns(calls: Sequence[Call]) -> list[list[Any]]:
+def _row(call: Call) -> list[Any]:
     """The columns of `upsert_recordings`, in its order."""
     return [
-        [clock.new_id() for _ in calls],
-        *_keys(calls),
-        [c.placement.owner_user_id for c in calls],
-        [c.placement.bank_id for c in calls],
-        [c.title for c in calls],
-        [c.full_transcript for c in calls],
-        [_json([s.model_dump() for s in c.segments]) for c in calls],
-        [_json([p.model_dump(exclude_none=True) for p in c.participants]) for c in calls],
-        [c.original_transcript for c in calls],
-        [c.recording_start_time for c in calls],
-        [c.duration_ms for c in calls],
-        [c.language for c in calls],
-        [_json(c.media.model_dump(exclude_none=True, exclude={"url"})) if c.media else None for c in calls],
-        [_json(c.source_metadata) for c in calls],
-        [c.metadata_quality for c in calls],
-        [c.event_id for c in calls],
-        [c.fingerprint for c in calls],
-        [c.observed_at for c in calls],
-        [c.received_at for c in calls],
-        [c.job_id for c in calls],
+        clock.new_id(),
+        *key_of(call),
+        call.placement.owner_user_id,
+        call.placement.bank_id,
+        call.title,
+        call.full_transcript,
+        _json([s.model_dump() for s in call.segments]),
+        _json([p.model_dump(exclude_none=True) for p in call.participants]),
+        call.original_transcript,
+        call.recording_start_time,
+        call.duration_ms,
+        call.language,
+        _json(call.media.model_dump(exclude_none=True, exclude={"url"})) if call.media else None,
+        _json(call.source_metadata),
+        call.metadata_quality,
+        call.event_id,
+        call.fingerprint,
+        call.observed_at,
+        call.received_at,
+        call.job_id,
     ]
 
 

@@ -52,7 +52,7 @@ async def open_pool(url: str, *, pipeline: bool = False, size: int = 8) -> async
         )
         unsafe = await pool.fetchval(
             "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT FROM pg_class c WHERE c.relname = 'recordings'"
-            " AND c.relowner = r.oid) FROM pg_roles r WHERE r.rolname = current_user"
+            " AND pg_has_role(r.oid, c.relowner, 'USAGE')) FROM pg_roles r WHERE r.rolname = current_user"
         )
     if unsafe:
         await pool.close()

@@ -244,4 +244,4 @@ async def test_every_answer_carries_the_safe_headers(api: Api) -> None:
     for path in ("/", "/api/calls", "/api/nope", "/static/app.js"):
         answer = await api.client.get(path)
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"

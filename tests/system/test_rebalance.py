@@ -5,8 +5,8 @@ A backlog is the point: without one Faust's weaknesses with tables and rebalance
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +14,20 @@ from typing import Any
 
 import aiokafka
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
+from aiokafka.admin import AIOKafkaAdminClient
 
 from ops.local import Local, start_local
 from schemas.calls import RawCall
 from schemas.topics import COMPLETED, DEAD, SKIPPED
 from streams.io.bus import header
-from tests.stack import Stack, start_stack, until
+from tests.stack import Stack, counted, start_stack, until
 
 pytestmark = [pytest.mark.system, pytest.mark.broker, pytest.mark.database, pytest.mark.timeout(600)]
 
-ROLES = {"pipeline": 1, "dedup": 1, "audit": 1, "transcribe": 1}
-BACKLOG = 1500
+ROLES = {"pipeline": 2, "dedup": 1, "audit": 1, "transcribe": 1}
+"""Two that normalize against one that deduplicates, so that the backlog lies before the role with the table: there,
+with Faust's own order of recovery, this test fails."""
+BACKLOG = 3000
 """Events that wait at any time while workers come and go."""
 BETWEEN = 150
 """Outcomes to wait for between two changes: work goes on, so nothing stands still."""
@@ -146,28 +147,40 @@ async def test_no_event_is_lost_and_no_call_stored_twice_while_workers_come_and_
 
     more: dict[str, Any] = {}
 
-    def add(role: str, name: str) -> None:
-        more[name] = crowd.add(role, name)
+    alive = Counter(ROLES)
 
-    def leave(name: str) -> None:
-        crowd.stop_worker(more.pop(name))
+    async def joins(role: str, name: str) -> None:
+        more[name] = await asyncio.to_thread(crowd.add, role, name)
+        alive[role] += 1
 
-    changes: list[tuple[Callable[..., object], tuple[str, ...]]] = [
-        (add, ("dedup", "dedup-b")),
-        (add, ("pipeline", "pipeline-b")),
-        (crowd.kill, ("dedup",)),
-        (leave, ("dedup-b",)),
-        (crowd.kill, ("pipeline",)),
-        (add, ("dedup", "dedup-c")),
-        (leave, ("pipeline-b",)),
-        (lambda name: more[name].kill("dedup"), ("dedup-c",)),
+        async def joined() -> bool:
+            return await members(crowd, role) >= alive[role]
+
+        await until(joined, HANG, f"{name} in its group\n{crowd.logs()}")
+
+    async def leaves(role: str, name: str) -> None:
+        await asyncio.to_thread(crowd.stop_worker, more.pop(name))
+        alive[role] -= 1
+
+    async def is_killed(role: str, name: str = "") -> None:
+        (more[name] if name else crowd.supervisor).kill(role)
+
+    changes: list[tuple[Callable[..., Awaitable[None]], tuple[str, ...]]] = [
+        (joins, ("dedup", "dedup-b")),
+        (joins, ("pipeline", "pipeline-b")),
+        (is_killed, ("dedup",)),
+        (leaves, ("dedup", "dedup-b")),
+        (is_killed, ("pipeline",)),
+        (joins, ("dedup", "dedup-c")),
+        (leaves, ("pipeline", "pipeline-b")),
+        (is_killed, ("dedup", "dedup-c")),
     ]
 
     async with _kept_up(outcomes.read(crowd.settings.kafka or "")):
         async with _kept_up(keep_a_backlog()):
             for change, arguments in changes:
                 await progress()
-                await asyncio.to_thread(change, *arguments)
+                await change(*arguments)
             await progress()
         await until(
             lambda: _truth(len(outcomes.seen) >= feed.total), HANG,
@@ -185,15 +198,22 @@ async def test_no_event_is_lost_and_no_call_stored_twice_while_workers_come_and_
         if any(outcomes.seen[e] != {COMPLETED.name if e == owners[external_id] else SKIPPED.name} for e in events)
     }
     assert wrong == {}
-    assert recovered(crowd.env) == 0
+    assert counted(crowd, "import_calls_recovered_total") == 0
+    starts = crowd.supervisor.starts()
+    assert {role: starts[role] for role in ROLES} == {"pipeline": 4, "dedup": 2, "audit": 1, "transcribe": 1}
+    assert more["dedup-c"].starts()["dedup"] == 2, "nobody ended but those that were killed"
+
+
+async def members(stack: Stack, role: str) -> int:
+    """How many workers are in the group of a role. One that was killed counts until its session ends."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.settings.kafka)
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([f"{stack.settings.group_prefix}-{role}"])
+    finally:
+        await admin.close()
+    return len(answer.groups[0][5])
 
 
 async def _truth(value: bool) -> bool:
     return value
-
-
-def recovered(env: Mapping[str, str]) -> float:
-    """How many events the audit had to publish again."""
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=env["PROMETHEUS_MULTIPROC_DIR"])
-    return registry.get_sample_value("import_calls_recovered_total") or 0.0

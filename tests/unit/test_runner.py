@@ -1,7 +1,7 @@
 """The runner: in-order acknowledgements, retries, dead letters, outages, rebalances, bounds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -112,7 +112,7 @@ class World:
         fields = {"key": b"k", "value": VALUE, "headers": HEADERS, **message}
         return SimpleNamespace(
             message=SimpleNamespace(tp=tp, partition=partition, offset=offset, **fields),
-            ack=lambda: self.acked.append((tp, offset)),
+            settle=lambda: self.acked.append((tp, offset)),
         )
 
     async def take(self, *offsets: int, partition: int = 0, **message: Any) -> None:
@@ -333,7 +333,7 @@ class Model:
         offset, epoch = self.read[partition], self.world.consumer.epoch
         self.read[partition] += 1
         event = self.world.event(offset, partition)
-        event.ack = lambda: self.check(epoch, partition, offset)
+        event.settle = lambda: self.check(epoch, partition, offset)
         self.flying.append((epoch, partition, offset))
         self.queue.put_nowait(event)
 
@@ -563,7 +563,8 @@ async def test_a_rejection_is_a_dead_letter_at_once() -> None:
     await world.take(0)
     await world.idle()
     found = letter(world)
-    assert (found["dead_kind"], found["dead_reason"], found["dead_detail"]) == ("rejected", "no_title", "field: title\nmore")  # fmt: skip
+    assert (found["dead_kind"], found["dead_reason"]) == ("rejected", "no_title")
+    assert found["dead_detail"] == "field: title\nmore"
     assert (world.offsets, world.pauses) == ([0], [])
 
 
@@ -631,7 +632,33 @@ async def test_the_dead_letter_holds_the_untouched_bytes_key_and_headers() -> No
     assert headers[:4] == original[:4]
     assert [name for name, _ in headers].count("dead_reason") == 1
     found = letter(world)
-    assert (found["dead_attempt"], found["dead_topic"], found["dead_partition"], found["dead_offset"]) == ("4", RAW.name, "0", "0")  # fmt: skip
+    assert (found["dead_attempt"], found["dead_topic"]) == ("4", RAW.name)
+    assert (found["dead_partition"], found["dead_offset"]) == ("0", "0")
+
+
+async def test_a_dead_letter_too_large_to_be_sent_says_where_the_original_lies() -> None:
+    too_large = InvalidCall("too_large_for_kafka", "The event is too large to be sent.")
+    world = failing(InvalidCall("bad", "Bad."))
+    world.bus.faults = [too_large]
+    world.consumer.records = False
+    await world.take(3, headers=[("h", b"1")])
+    await world.idle()
+    _, key, value, headers = world.bus.sent[0]
+    assert (key, value, headers[0]) == (b"k", None, ("h", b"1"))
+    assert "too large" in letter(world)["dead_detail"]
+    assert (letter(world)["dead_reason"], letter(world)["dead_offset"]) == ("bad", "3")
+    assert world.offsets == [3]
+
+
+async def test_a_dead_letter_whose_key_and_headers_are_too_large_goes_without_them() -> None:
+    too_large = [InvalidCall("too_large_for_kafka", "The event is too large to be sent.") for _ in range(2)]
+    world = failing(InvalidCall("bad", "Bad."))
+    world.bus.faults = list(too_large)
+    await world.take(0)
+    await world.idle()
+    assert world.bus.sent[0][1:3] == (None, None)
+    assert all(name.startswith(dead_letter.PREFIX) for name, _ in world.bus.sent[0][3])
+    assert world.offsets == [0]
 
 
 @pytest.mark.parametrize(
@@ -793,13 +820,11 @@ async def test_a_claim_waits_for_a_media_store_that_is_away(monkeypatch: pytest.
 
 async def _fill(world: World, offsets: Sequence[int]) -> tuple[int, asyncio.Task[None]]:
     """Hand in events until the runner takes no more; how many it took, and the one that waits."""
-    taken = 0
-    for offset in offsets:
+    for taken, offset in enumerate(offsets):
         task = asyncio.create_task(world.take(offset))
         await world.idle()
         if not task.done():
             return taken, task
-        taken += 1
     raise AssertionError("the runner never had enough")
 
 
@@ -915,5 +940,3 @@ async def test_many_events_in_random_order_leave_nothing_behind() -> None:
     assert world.offsets == list(range(500))
     assert (world.runner._running, world.runner._tasks) == (0, set())
     assert not any(world.runner._flights.values())
-
-

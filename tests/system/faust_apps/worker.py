@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import streams.app
 import streams.runner
 import streams.stages.dedup
 import streams.wiring
@@ -58,6 +59,9 @@ def _wire(app: SafeApp, plan: dict[str, Any], settings: Settings) -> list[Runner
         runners.append(runner)
         streams.wiring._agent(app, stage, runner)
         app.closers += [runner.stop, bus.stop]
+    if plan.get("hangs"):
+        streams.app.CRASH_GRACE = 2.0
+        app.closers.append(asyncio.Event().wait)
     app.on_rebalance_complete.connect(_assigned)
     return runners
 
@@ -84,8 +88,6 @@ def _obey(app: SafeApp, plan: dict[str, Any], reads: Topic) -> Any:
                 outcome = Next([(Topic(order["topic"], RAW.models, 0, ""), event)])
             case "sleep":
                 await asyncio.sleep(order["seconds"])
-            case "block":
-                _block(order["seconds"])
             case "wait":
                 await _gate(plan["gates"], name, number)
             case "bug":
@@ -104,12 +106,6 @@ def _obey(app: SafeApp, plan: dict[str, Any], reads: Topic) -> Any:
     return run
 
 
-def _block(seconds: float) -> None:
-    import time
-
-    time.sleep(seconds)
-
-
 def _number(gates: str, name: str) -> int:
     """Which delivery of the event this is, over all workers: 0, 1, 2 …"""
     number = 0
@@ -124,7 +120,7 @@ def _number(gates: str, name: str) -> int:
 
 async def _gate(gates: str, name: str, number: int) -> None:
     """Wait until the test lets this delivery of the event go."""
-    while not (Path(gates) / f"{name}.{number}.go").exists():
+    while not (Path(gates) / f"{name}.{number}.go").exists():  # noqa: ASYNC110 - the test is another process
         await asyncio.sleep(0.02)
 
 

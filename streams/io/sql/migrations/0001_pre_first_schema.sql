@@ -21,6 +21,11 @@ $$ SELECT nullif(current_setting('callstream.workspace_id', true), '')::uuid $$;
 CREATE FUNCTION callstream_is_pipeline() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT coalesce(current_setting('callstream.scope', true), '') = 'pipeline' $$;
 
+-- Text as PostgreSQL's parser can always take it. Unclosed tags and endless words cost it time by the square of their
+-- length; a tsvector holds 1 MB, and a hyphenated word may take 8 bytes a character, because its parts count again.
+CREATE FUNCTION callstream_searchable(words text, longest integer) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT regexp_replace(translate(left(coalesce(words, ''), longest), '<>', '  '), '\S{200}', '\& ', 'g') $$;
+
 -- Who -----------------------------------------------------------------------------------------------------------
 
 CREATE TABLE workspaces (
@@ -142,8 +147,8 @@ CREATE TABLE recordings (
     imported_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     search tsvector GENERATED ALWAYS AS (
-        setweight(to_tsvector('simple', left(title, 2000)), 'A')
-        || to_tsvector('simple', left(coalesce(full_transcript, ''), 200000))
+        setweight(to_tsvector('simple', callstream_searchable(title, 2000)), 'A')
+        || to_tsvector('simple', callstream_searchable(full_transcript, 120000))
     ) STORED
 );
 COMMENT ON COLUMN recordings.source_metadata IS 'json, not jsonb: external_id stays its first key';
@@ -205,6 +210,7 @@ CREATE TABLE job_calls (
     PRIMARY KEY (job_id, source_app, external_id)
 );
 CREATE INDEX job_calls_status ON job_calls (job_id, status);
+CREATE INDEX job_calls_failed ON job_calls (workspace_id, source_app, external_id) WHERE status = 'failed';
 COMMENT ON TABLE job_calls IS 'one row a call of a job: progress is counted from here, so redelivery cannot count twice';
 
 CREATE TABLE failed_imports (
@@ -215,6 +221,7 @@ CREATE TABLE failed_imports (
     source_app text,
     external_id text,
     job_id uuid,
+    observed_at timestamptz,
     stage text NOT NULL,
     kind text NOT NULL,
     reason text NOT NULL,
@@ -231,13 +238,15 @@ CREATE TABLE failed_imports (
     origin_offset bigint NOT NULL,
     original_key bytea,
     original_value bytea,
-    original_headers jsonb NOT NULL DEFAULT '[]',
+    original_headers json NOT NULL DEFAULT '[]',
     first_seen_at timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     resolved_at timestamptz
 );
 COMMENT ON COLUMN failed_imports.identity IS 'the event id, or topic/partition/offset of an event that has none';
-COMMENT ON COLUMN failed_imports.original_headers IS 'array of [name, base64]; the untouched original without dead_* headers';
+COMMENT ON COLUMN failed_imports.observed_at IS 'how new the event''s content is; null when that cannot be read';
+COMMENT ON COLUMN failed_imports.original_headers IS
+    'array of [name, base64]; the untouched original without dead_* headers. json, because jsonb takes no U+0000';
 CREATE INDEX failed_imports_newest ON failed_imports (workspace_id, last_seen_at DESC, failed_import_id DESC);
 CREATE INDEX failed_imports_call ON failed_imports (workspace_id, source_app, external_id)
     WHERE status IN ('open', 'retrying', 'parked');
@@ -332,14 +341,15 @@ CREATE POLICY by_membership ON users TO callstream_app USING (
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO callstream_app;
 REVOKE UPDATE, DELETE ON audit_log FROM callstream_app;
+REVOKE DELETE ON workspaces, users FROM callstream_app; -- or the audit log could be deleted by way of its workspace
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO callstream_app;
 
 -- Doors: what must be found before the workspace is known. Each takes a secret's hash or an id nobody can guess, runs
--- as the owner and gives back the one row it names.
+-- as the owner and gives back the one row it names. pg_temp comes last, or a temporary table could pose as ours.
 
 CREATE FUNCTION find_api_key_v1(wanted bytea)
 RETURNS TABLE (api_key_id uuid, workspace_id uuid, user_id uuid, name text, role text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT k.api_key_id, k.workspace_id, k.user_id, k.name, m.role
     FROM api_keys k JOIN memberships m USING (workspace_id, user_id)
     WHERE k.key_hash = wanted AND k.revoked_at IS NULL
@@ -347,7 +357,7 @@ $$;
 
 CREATE FUNCTION find_session_v1(wanted bytea)
 RETURNS TABLE (workspace_id uuid, user_id uuid, csrf_token text, role text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT s.workspace_id, s.user_id, s.csrf_token, m.role
     FROM sessions s JOIN memberships m USING (workspace_id, user_id)
     WHERE s.token_hash = wanted AND s.expires_at > now()
@@ -355,7 +365,7 @@ $$;
 
 CREATE FUNCTION use_sign_in_link_v1(wanted bytea)
 RETURNS TABLE (workspace_id uuid, user_id uuid)
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     UPDATE sign_in_links l SET used_at = now()
     WHERE l.token_hash = wanted AND l.used_at IS NULL AND l.expires_at > now()
     RETURNING l.workspace_id, l.user_id
@@ -363,7 +373,7 @@ $$;
 
 CREATE FUNCTION find_webhook_endpoint_v1(wanted uuid)
 RETURNS TABLE (endpoint_id uuid, workspace_id uuid, platform text, encrypted_secret bytea, owner_user_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT e.endpoint_id, e.workspace_id, e.platform, e.encrypted_secret, e.owner_user_id
     FROM webhook_endpoints e WHERE e.endpoint_id = wanted AND e.closed_at IS NULL
 $$;

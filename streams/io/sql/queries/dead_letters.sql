@@ -1,17 +1,19 @@
 -- record_dead_letter --
 -- Keep a dead letter as a failed import. A redelivered old letter never reopens what a later try has settled.
 INSERT INTO failed_imports AS f (
-    failed_import_id, workspace_id, identity, event_id, source_app, external_id, job_id, stage, kind, reason, message,
-    detail, attempts, retryable, next_retry_at, status, fingerprint, origin_topic, origin_partition, origin_offset,
-    original_key, original_value, original_headers, first_seen_at, last_seen_at
+    failed_import_id, workspace_id, identity, event_id, source_app, external_id, job_id, observed_at, stage, kind,
+    reason, message, detail, attempts, retryable, next_retry_at, status, fingerprint, origin_topic, origin_partition,
+    origin_offset, original_key, original_value, original_headers, first_seen_at, last_seen_at
 )
 SELECT $1, coalesce((SELECT w.workspace_id FROM workspaces w WHERE w.workspace_id = $2),
                     (SELECT w.workspace_id FROM workspaces w WHERE w.is_home)),
-    $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23::jsonb, $24, $24
+    $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+    $24::json, $25, $25
 ON CONFLICT (identity) DO UPDATE SET
-    stage = excluded.stage, kind = excluded.kind, reason = excluded.reason, message = excluded.message,
-    detail = excluded.detail, attempts = excluded.attempts, retryable = excluded.retryable,
-    next_retry_at = excluded.next_retry_at, status = excluded.status, fingerprint = excluded.fingerprint,
+    observed_at = excluded.observed_at, stage = excluded.stage, kind = excluded.kind, reason = excluded.reason,
+    message = excluded.message, detail = excluded.detail, attempts = excluded.attempts,
+    retryable = excluded.retryable, next_retry_at = excluded.next_retry_at, status = excluded.status,
+    fingerprint = excluded.fingerprint,
     origin_topic = excluded.origin_topic, origin_partition = excluded.origin_partition,
     origin_offset = excluded.origin_offset, original_key = excluded.original_key,
     original_value = excluded.original_value, original_headers = excluded.original_headers,
@@ -19,17 +21,20 @@ ON CONFLICT (identity) DO UPDATE SET
 WHERE excluded.attempts > f.attempts AND f.status <> 'discarded'
 RETURNING failed_import_id;
 
+-- lock_call --
+-- The call's status row, made if it is not there, and locked: whoever is storing this call just now locks it too, so
+-- that one of us sees what the other did.
+INSERT INTO imported_calls AS i (import_id, workspace_id, source_app, external_id, status, event_id)
+SELECT $1, w.workspace_id, $3, $4, 'failed', $5 FROM workspaces w WHERE w.workspace_id = $2
+ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET status = i.status WHERE false;
+
 -- fail_job_call --
 -- Show the call of a job as failed, with the reason.
 UPDATE job_calls SET status = 'failed', reason = $4, updated_at = now()
-WHERE job_id = $1 AND source_app = $2 AND external_id = $3 AND status IN ('pending', 'waiting', 'failed');
+WHERE job_id = $1 AND source_app = $2 AND external_id = $3 AND workspace_id = $5
+    AND status IN ('pending', 'waiting', 'failed');
 
 -- fail_imported_call --
 -- Show the call as failed unless it is stored already.
-INSERT INTO imported_calls AS i (
-    import_id, workspace_id, source_app, external_id, status, last_error, retry_count, event_id
-)
-SELECT $1, w.workspace_id, $3, $4, 'failed', $5, $6, $7 FROM workspaces w WHERE w.workspace_id = $2
-ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
-    status = 'failed', last_error = excluded.last_error, retry_count = excluded.retry_count, updated_at = now()
-WHERE i.recording_id IS NULL;
+UPDATE imported_calls SET status = 'failed', last_error = $4, retry_count = $5, updated_at = now()
+WHERE workspace_id = $1 AND source_app = $2 AND external_id = $3 AND recording_id IS NULL;

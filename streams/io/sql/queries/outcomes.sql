@@ -6,11 +6,11 @@ UPDATE job_calls j SET
     reason = CASE WHEN f.identity IS NULL THEN c.reason
         ELSE 'An earlier import of the same call failed: ' || f.message || ' Retry that one.' END,
     updated_at = now()
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-    AS c (job_id, source_app, external_id, reason, owner)
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
+    AS c (workspace_id, job_id, source_app, external_id, reason, owner)
 LEFT JOIN failed_imports f ON f.identity = c.owner AND f.status IN ('open', 'retrying', 'parked')
-WHERE j.job_id = c.job_id AND j.source_app = c.source_app AND j.external_id = c.external_id
-    AND j.status IN ('pending', 'failed', 'waiting');
+WHERE j.workspace_id = c.workspace_id AND j.job_id = c.job_id AND j.source_app = c.source_app
+    AND j.external_id = c.external_id AND j.status IN ('pending', 'failed', 'waiting');
 
 -- resolve_skipped --
 -- A retried event turned out to be a duplicate: its own failed import is resolved.

@@ -34,7 +34,8 @@ ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
     recording_start_time = excluded.recording_start_time, duration_ms = excluded.duration_ms,
     language = excluded.language, media = excluded.media, source_metadata = excluded.source_metadata,
     metadata_quality = excluded.metadata_quality, event_id = excluded.event_id, fingerprint = excluded.fingerprint,
-    observed_at = excluded.observed_at, received_at = excluded.received_at, updated_at = now()
+    observed_at = excluded.observed_at, received_at = excluded.received_at,
+    updated_at = greatest(now(), r.imported_at + interval '1 microsecond')
 WHERE r.fingerprint <> excluded.fingerprint
     AND (excluded.observed_at, excluded.fingerprint) > (r.observed_at, r.fingerprint)
 RETURNING r.workspace_id, r.source_app, r.external_id, r.recording_id, r.imported_at, (r.xmax = 0) AS is_new;
@@ -49,11 +50,18 @@ JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, 
 
 -- raise_observed --
 -- The same content was seen again later: remember it, so that content seen in between cannot overwrite it.
-UPDATE recordings r SET observed_at = c.observed_at
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-    AS c (workspace_id, source_app, external_id, fingerprint, observed_at)
-WHERE r.workspace_id = c.workspace_id AND r.source_app = c.source_app AND r.external_id = c.external_id
-    AND r.fingerprint = c.fingerprint AND r.observed_at < c.observed_at;
+-- Rows are locked in the order in which upsert_recordings locks them, so that the two never wait for each other.
+WITH seen AS MATERIALIZED (
+    SELECT r.recording_id, c.observed_at
+    FROM recordings r
+    JOIN unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+        AS c (workspace_id, source_app, external_id, fingerprint, observed_at)
+        USING (workspace_id, source_app, external_id, fingerprint)
+    WHERE r.observed_at < c.observed_at
+    ORDER BY r.workspace_id, r.source_app, r.external_id
+    FOR UPDATE OF r
+)
+UPDATE recordings r SET observed_at = seen.observed_at FROM seen WHERE r.recording_id = seen.recording_id;
 
 -- upsert_imported_calls --
 -- One status row a call. Gives back the import id, which stays the same over updates and redeliveries.
@@ -67,19 +75,42 @@ ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
     updated_at = now()
 RETURNING i.workspace_id, i.source_app, i.external_id, i.import_id;
 
+-- lock_job_calls --
+-- Lock calls of jobs in one order for everybody, before they are changed in any.
+SELECT FROM job_calls j
+JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS c (job_id, source_app, external_id)
+    USING (job_id, source_app, external_id)
+ORDER BY j.job_id, j.source_app, j.external_id
+FOR UPDATE OF j;
+
 -- settle_job_calls --
--- Move the calls of jobs to where they ended. A call that was stored is never turned into a duplicate by redelivery.
+-- Move the calls of jobs to where they ended. "skipped" gives way: a job that brought a call twice did store it.
 UPDATE job_calls j SET status = c.status, reason = NULL, updated_at = now()
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS c (job_id, source_app, external_id, status)
-WHERE j.job_id = c.job_id AND j.source_app = c.source_app AND j.external_id = c.external_id
-    AND j.status IN ('pending', 'failed', 'waiting', 'discarded');
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
+    AS c (workspace_id, job_id, source_app, external_id, status)
+WHERE j.workspace_id = c.workspace_id AND j.job_id = c.job_id AND j.source_app = c.source_app AND j.external_id = c.external_id
+    AND j.status IN ('pending', 'failed', 'waiting', 'discarded', 'skipped');
 
 -- resolve_failed_imports --
--- The call got through: its failed imports are resolved by themselves.
+-- The call got through: its failed imports are resolved by themselves. A failed import of newer content than is stored
+-- stays open: only its retry brings that content in.
 UPDATE failed_imports f SET status = 'resolved', resolved_at = now(), next_retry_at = NULL
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, external_id)
+JOIN recordings r USING (workspace_id, source_app, external_id)
 WHERE f.workspace_id = c.workspace_id AND f.source_app = c.source_app AND f.external_id = c.external_id
-    AND f.status IN ('open', 'retrying', 'parked');
+    AND f.status IN ('open', 'retrying', 'parked') AND (f.event_id = r.event_id OR f.observed_at < r.observed_at);
+
+-- settle_failed_job_calls --
+-- Calls of jobs that failed but are stored by now through another event, with nothing left to retry.
+UPDATE job_calls j SET status = 'skipped', reason = 'This call is already in your library.', updated_at = now()
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, external_id)
+JOIN recordings r USING (workspace_id, source_app, external_id)
+WHERE j.workspace_id = c.workspace_id AND j.source_app = c.source_app AND j.external_id = c.external_id
+    AND j.status = 'failed' AND NOT EXISTS (
+        SELECT FROM failed_imports f
+        WHERE f.workspace_id = j.workspace_id AND f.source_app = j.source_app AND f.external_id = j.external_id
+            AND f.status IN ('open', 'retrying', 'parked')
+    );
 
 -- add_vault_entries --
 -- File stored calls in the vaults they were sent to. Runs after the commit: a failure here costs no recording.
@@ -87,4 +118,5 @@ INSERT INTO vault_entries (workspace_id, vault_id, recording_id)
 SELECT v.workspace_id, v.vault_id, c.recording_id
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS c (workspace_id, vault_id, recording_id)
 JOIN vaults v ON v.workspace_id = c.workspace_id AND v.vault_id = c.vault_id
+ORDER BY v.vault_id, c.recording_id
 ON CONFLICT DO NOTHING;
