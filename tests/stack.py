@@ -70,6 +70,8 @@ class Stack:
     app_url: str
     api_key: str
     env: Mapping[str, str]
+    taken_out: int = 0
+    """Events that a test took out of the stream by force: as many may have been recovered, and no more."""
     _others: list[Supervisor] = field(default_factory=list)
     _pools: dict[int, asyncpg.Pool] = field(default_factory=dict)
 
@@ -363,4 +365,4 @@ async def account(stack: Stack, good: Sequence[RawCall], poison: Sequence[RawCal
     failed = await stack.fetch("SELECT event_id, reason, detail FROM failed_imports WHERE status = 'open'")
     unexpected = [dict(row) for row in failed if row["event_id"] in {call.event_id for call in good}]
     assert not unexpected, unexpected[:3]
-    assert counted(stack, "import_calls_recovered_total") == 0
+    assert counted(stack, "import_calls_recovered_total") == stack.taken_out

@@ -5,6 +5,8 @@ A backlog is the point: without one Faust's weaknesses with tables and rebalance
 
 import asyncio
 import json
+import shutil
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -93,13 +95,15 @@ class Outcomes:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+def servers() -> Iterator[Local]:
     """Kafka and PostgreSQL of this module's own, so that its topics hold its events alone."""
-    local = start_local(tmp_path_factory.mktemp("rebalance"), throwaway=True)
+    folder = Path(tempfile.mkdtemp(prefix="callstream-crowd-"))  # pytest's folder is closed to PostgreSQL's user
+    local = start_local(folder, throwaway=True)
     try:
         yield local
     finally:
         local.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -120,23 +124,26 @@ def crowd(servers: Local, tmp_path: Path) -> Iterator[Stack]:
 
 
 @asynccontextmanager
-async def _kept_up(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run `work` beside a block; its failure fails the block."""
+async def _kept_up(work: Awaitable[None], enough: asyncio.Event | None = None) -> AsyncIterator[None]:
+    """Run `work` beside a block; its failure fails the block. With `enough`, it ends by itself after the block."""
     task = asyncio.ensure_future(work)
     try:
         yield
     finally:
-        task.cancel()
+        if enough is not None:
+            enough.set()
+        else:
+            task.cancel()
         result = (await asyncio.gather(task, return_exceptions=True))[0]
         if isinstance(result, Exception):
             raise result
 
 
 async def test_no_event_is_lost_and_no_call_stored_twice_while_workers_come_and_go(crowd: Stack) -> None:
-    feed, outcomes = Feed(crowd), Outcomes()
+    feed, outcomes, enough = Feed(crowd), Outcomes(), asyncio.Event()
 
     async def keep_a_backlog() -> None:
-        while True:
+        while not enough.is_set():
             if feed.total - len(outcomes.seen) < BACKLOG:
                 await feed.publish(500)
             await asyncio.sleep(0.1)
@@ -177,7 +184,7 @@ async def test_no_event_is_lost_and_no_call_stored_twice_while_workers_come_and_
     ]
 
     async with _kept_up(outcomes.read(crowd.settings.kafka or "")):
-        async with _kept_up(keep_a_backlog()):
+        async with _kept_up(keep_a_backlog(), enough):
             for change, arguments in changes:
                 await progress()
                 await change(*arguments)
