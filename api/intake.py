@@ -229,6 +229,9 @@ async def _look_into(ports: Ports, sender: Sender, file: FormFile) -> _Kept:
     ref = f"uploads/{sender.workspace_id}/{file.sha256}/{safe_name(file.filename)}"
     if not await media.exists(ports.store, ref):
         await media.put_file(ports.store, ref, file.path)
+    if isinstance(probed, ProbeError) and probed.reason == "timeout":
+        # A slow machine says nothing about the file: speech to text finds out.
+        return _Kept(file, file.path, found, ref)
     if isinstance(probed, ProbeError):
         return _Kept(file, file.path, found, ref, probe_error=probed.sentence)
     return _Kept(file, file.path, found, ref, duration_seconds=probed.duration_seconds)

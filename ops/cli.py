@@ -188,6 +188,20 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(0 if all(each.ok for each in findings) else 1)
 
 
+@app.command("sign-in")
+def sign_in() -> None:
+    """Print a new sign-in link, alone. It works once, within the hour."""
+    from api.auth import create_sign_in_link
+    from ops.show import hub
+
+    async def work() -> str:
+        async with hub(load_settings()) as (ports, caller):
+            path = await create_sign_in_link(ports.pool, caller.workspace_id, caller.user_id)
+            return ports.base_url.rstrip("/") + path
+
+    typer.echo(run(work()))
+
+
 # Keys and webhooks ---------------------------------------------------------------------------------------------
 
 

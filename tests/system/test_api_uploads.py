@@ -13,6 +13,7 @@ from api import intake
 from api.ports import Ports
 from schemas.faults import OutageFault
 from streams.io import media
+from streams.io.probe import ProbeError
 from tests.conftest import Broker, Database
 from tests.fakes.audio import make_broken_mp4, make_wav
 from tests.system.api_harness import VTT, Api, running_api
@@ -31,6 +32,17 @@ async def api(tmp_path: Path, broker: Broker, database: Database) -> AsyncIterat
 def sha(data: bytes) -> str:
     """What a file is called."""
     return hashlib.sha256(data).hexdigest()
+
+
+async def test_a_slow_machine_does_not_condemn_a_recording(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(path: object) -> ProbeError:
+        return ProbeError("timeout", "reading it took too long")
+
+    monkeypatch.setattr("api.intake.probe_media", slow)
+    wav = make_wav(1.0, 331)
+    assert (await api.upload(("slow.wav", wav))).status_code == 202
+    payload = next(json.loads(e["payload"]) for e in await api.published() if e["external_id"] == sha(wav))
+    assert "probe_error" not in payload
 
 
 async def test_good_files_go_and_bad_ones_are_listed(api: Api) -> None:

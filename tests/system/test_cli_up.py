@@ -276,4 +276,6 @@ def check_keys(instance: Instance) -> None:
     assert endpoint["secret"].startswith("whsec_")
     assert "/webhooks/generic/" in endpoint["url"]
     assert instance.call("webhooks", "create", "--platform", "nobody").returncode == 1
+    link = instance.call("sign-in").stdout
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in\?token=[\w-]+\n", link)
     assert "0 secrets" in instance.call("keys", "rotate-secrets").stdout
