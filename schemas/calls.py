@@ -69,6 +69,10 @@ class Event(Model):
     received_at: AwareDatetime
     """When callstream accepted the call."""
 
+    def identity(self) -> dict[str, Any]:
+        """What every event that comes of this one carries on unchanged."""
+        return {name: getattr(self, name) for name in Event.model_fields if name != "version"}
+
     @property
     def key(self) -> bytes:
         """The Kafka key, the same all the way down: `workspace:source:external_id`."""
@@ -122,8 +126,8 @@ class Media(Model):
     sha256: Text | None = None
 
 
-class Call(Event):
-    """A call in our own terms: `calls.normalized.v1`, `calls.unique.v1` (needs speech to text), `calls.ready.v1`."""
+class NormalizedCall(Model):
+    """What a connector's `to_call` makes of a payload: a call's content, before the envelope is put around it."""
 
     title: Text
     recording_start_time: AwareDatetime | None = None
@@ -135,8 +139,14 @@ class Call(Event):
     """The transcript word for word as the source gave it, beside our normalized one."""
     media: Media | None = None
     source_metadata: Metadata = Field(default_factory=dict)
+    """Must not contain secrets or signed URLs. `external_id` is put first by `normalize`."""
     metadata_quality: Quality = "minimal"
     language: Text | None = None
+
+
+class Call(NormalizedCall, Event):
+    """A call in our own terms: `calls.normalized.v1`, `calls.unique.v1` (needs speech to text), `calls.ready.v1`."""
+
     fingerprint: str
     """SHA-256 over the content, without what changes by itself. Set by `normalize`, carried unchanged."""
     source_id: UUID | None = None
@@ -151,23 +161,6 @@ class Call(Event):
     def has_transcript(self) -> bool:
         """True when there is something to read, so that speech to text is not needed."""
         return bool((self.full_transcript or "").strip()) or bool(self.segments)
-
-
-class NormalizedCall(Model):
-    """What a connector's `to_call` makes of a payload: a call's content, before the envelope is put around it."""
-
-    title: Text
-    recording_start_time: AwareDatetime | None = None
-    duration_ms: Milliseconds | None = None
-    full_transcript: Text | None = None
-    segments: tuple[Segment, ...] = ()
-    participants: tuple[Participant, ...] = ()
-    original_transcript: Text | None = None
-    media: Media | None = None
-    source_metadata: Metadata = Field(default_factory=dict)
-    """Must not contain secrets or signed URLs. `external_id` is put first by `normalize`."""
-    metadata_quality: Quality = "minimal"
-    language: Text | None = None
 
 
 def fingerprint(content: NormalizedCall, volatile: frozenset[str] = frozenset()) -> str:

@@ -201,7 +201,7 @@ class Runner:
         wait = 0.1
         while True:
             try:
-                event = await decode(taken.topic, taken.value, taken.headers, self.store)
+                event = await self._decode(taken)
                 return self.stage.claim(event) if entry.epoch == self.consumer.epoch else Done()
             except OutageFault as fault:
                 wait = await self._wait_out(fault, wait)
@@ -264,7 +264,13 @@ class Runner:
         if self.stage.raw is not None:
             return await self.stage.raw(taken)
         assert self.stage.run is not None  # noqa: S101
-        return await self.stage.run(await decode(taken.topic, taken.value, taken.headers, self.store), taken)
+        return await self.stage.run(await self._decode(taken), taken)
+
+    async def _decode(self, taken: Taken) -> Event:
+        event = await decode(taken.topic, taken.value, taken.headers, self.store)
+        if taken.key is None:
+            raise InvalidCall("no_key", "The event has no key, so it may lie on any partition and out of order.")
+        return event
 
     async def _bury(self, taken: Taken, error: Exception) -> str:
         """Send the untouched original to the dead letters, for as long as it takes."""

@@ -118,9 +118,12 @@ async def servers() -> AsyncIterator[Local]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+FIRE = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "CALLSTREAM_RETRY_SCHEDULE_SECONDS": "[2, 2, 2, 2, 2]"}
+
+
 @pytest.fixture(scope="session")
 async def fire(servers: Local, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """A stack on them, to be killed and stalled. It has no speech-to-text key."""
+    """A stack on them, to be killed and stalled. It has no speech-to-text key, and retries soon."""
     addresses = {
         "admin_url": servers.postgres.admin_url,
         "owner_url": servers.postgres.owner_url,
@@ -130,7 +133,7 @@ async def fire(servers: Local, tmp_path_factory: pytest.TempPathFactory) -> Asyn
         tmp_path_factory.mktemp("fire"),
         servers.kafka.bootstrap,
         servers=addresses,
-        env={"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""},
+        env=FIRE,
     )
     try:
         yield stack

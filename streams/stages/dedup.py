@@ -59,13 +59,7 @@ def claim_of(call: Call) -> Claim:
 def skipped(call: Call, reason: str, owner: UUID | None, now: datetime, stage: str = "dedup") -> ImportSkipped:
     """The outcome of a call that brings nothing new."""
     return ImportSkipped(
-        event_id=call.event_id,
-        workspace_id=call.workspace_id,
-        source_app=call.source_app,
-        external_id=call.external_id,
-        job_id=call.job_id,
-        observed_at=call.observed_at,
-        received_at=call.received_at,
+        **call.identity(),
         reason=reason,
         fingerprint=call.fingerprint,
         owner_event_id=owner,

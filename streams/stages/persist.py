@@ -37,13 +37,7 @@ async def persist(call: Call, store: Callable[[Call], Awaitable[Stored]], now: d
 def completed(call: Call, stored: Stored, now: datetime) -> ImportCompleted:
     """The public event for a stored call."""
     return ImportCompleted(
-        event_id=call.event_id,
-        workspace_id=call.workspace_id,
-        source_app=call.source_app,
-        external_id=call.external_id,
-        job_id=call.job_id,
-        observed_at=call.observed_at,
-        received_at=call.received_at,
+        **call.identity(),
         import_id=stored.import_id,
         recording_id=stored.recording_id,
         outcome=stored.result,

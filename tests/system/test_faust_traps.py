@@ -354,7 +354,7 @@ async def test_a_bug_in_a_stage_is_a_dead_letter_and_the_stream_goes_on(shared: 
     original = (await corner.read("bug"))[2]
     assert (letters[0].key, letters[0].value) == (original.key, original.value)
     out = [RawCall.model_validate_json(r.value).external_id for r in await corner.read("out")]
-    assert [name for name in out if name.startswith("a")] == ["a0", "a1", "a2", "a3"]
+    assert sorted(name for name in out if name.startswith("a")) == ["a0", "a1", "a2", "a3"]
 
 
 async def test_a_run_of_bugs_ends_the_process_even_if_faust_hangs_and_nothing_is_lost(
@@ -409,7 +409,7 @@ async def test_whatever_lies_on_a_topic_the_stream_goes_on_and_the_bytes_are_kep
     good, headers = corner.event("c-good", do="echo")
     records: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]] = [
         (b"k", b"\xff\xfe\x00 not JSON", []),
-        (None, good, headers),  # a null key alone is no reason to refuse
+        (None, good, headers),
         (b"k", None, headers),
         (b"k", b"", []),
         (b"\xc3\x28", b"[]", [("odd", b"\xff\x00")]),
@@ -422,8 +422,8 @@ async def test_whatever_lies_on_a_topic_the_stream_goes_on_and_the_bytes_are_kep
         await corner.bus.send(corner.name("poison"), key, value, head)
     await corner.commits("poison", len(records))
     letters = [r for r in await corner.read("dead") if header(r.headers, "dead_topic") == corner.name("poison")]
-    assert [(header(r.headers, "dead_offset"), header(r.headers, "dead_reason")) for r in letters] == [
-        ("0", "undecodable"), ("2", "empty_event"), ("3", "empty_event"), ("4", "wrong_shape"),
+    assert sorted((header(r.headers, "dead_offset"), header(r.headers, "dead_reason")) for r in letters) == [
+        ("0", "undecodable"), ("1", "no_key"), ("2", "empty_event"), ("3", "empty_event"), ("4", "wrong_shape"),
         ("5", "unknown_type"), ("6", "unknown_version"), ("7", "undecodable"),
     ]  # fmt: skip
     for letter in letters:
@@ -431,7 +431,7 @@ async def test_whatever_lies_on_a_topic_the_stream_goes_on_and_the_bytes_are_kep
         kept = [(name, data) for name, data in letter.headers if not name.startswith("dead_")]
         assert (letter.key, letter.value, kept) == (key, value, head)
     out = [RawCall.model_validate_json(r.value).external_id for r in await corner.read("out")]
-    assert out.count("c-good") == 2
+    assert out.count("c-good") == 1
 
 
 async def test_a_record_too_large_to_be_sent_again_does_not_stop_the_stream(corner: Corner) -> None:
@@ -490,7 +490,8 @@ async def test_an_outage_is_waited_for_and_what_can_never_be_is_let_go(shared: S
 
 async def test_what_retention_has_deleted_is_no_hole(shared: Shared) -> None:
     await shared.corner.commits("trimmed", 5)
-    assert [line["name"] for line in shared.worker.said("end", topic=shared.corner.name("trimmed"))] == ["t3", "t4"]
+    ended = shared.worker.said("end", topic=shared.corner.name("trimmed"))
+    assert sorted(line["name"] for line in ended) == ["t3", "t4"]
 
 
 async def test_the_broker_is_asked_whether_a_hole_holds_records(corner: Corner) -> None:

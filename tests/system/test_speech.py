@@ -1,11 +1,14 @@
 """Recordings without a transcript: uploaded, transcribed over real HTTP, stored; and what happens when that fails."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
 
 from streams.io.failed_imports import retry
+from streams.runner import MAX_TRIES
 from tests.fakes.audio import make_mov, make_mp4, make_wav
 from tests.fakes.openai_server import spoken_name
 from tests.stack import Stack, until
@@ -65,9 +68,7 @@ async def test_a_vendor_in_trouble_is_asked_again(stack: Stack) -> None:
     assert row["full_transcript"]
 
 
-async def test_without_a_key_it_fails_with_a_sentence_and_retry_works_once_the_key_is_there(
-    fire: Stack, stack: Stack
-) -> None:
+async def test_without_a_key_it_fails_with_a_sentence_and_retry_works_once_the_key_is_there(fire: Stack) -> None:
     wav = unlike_any_other()
     calls = await upload(fire, keyless__wav=wav)
     name = calls["keyless__wav"]["external_id"]
@@ -76,13 +77,7 @@ async def test_without_a_key_it_fails_with_a_sentence_and_retry_works_once_the_k
     assert "OPENAI_API_KEY" in failed["message"]
     assert "Retry" in failed["message"]
 
-    await asyncio.to_thread(fire.pause, "transcribe")
-    with_key = await asyncio.to_thread(
-        lambda: fire.add(
-            "transcribe", "with-key", OPENAI_API_KEY=fire.openai.api_key, OPENAI_BASE_URL=fire.openai.base_url
-        )
-    )
-    try:
+    async with with_key(fire):
         bus = fire.bus()
         await retry(await fire.pool(), bus, fire.workspace_id, failed["failed_import_id"])
         await bus.stop()
@@ -90,6 +85,27 @@ async def test_without_a_key_it_fails_with_a_sentence_and_retry_works_once_the_k
         assert spoken_name(wav) in row["full_transcript"]
         assert row["event_id"] == failed["event_id"]
         await fire.wait_failed(name, status="resolved")
+
+
+async def test_what_can_mend_itself_is_retried_by_itself(fire: Stack) -> None:
+    async with with_key(fire):
+        fire.openai.control(*[{"status": 500}] * MAX_TRIES)
+        calls = await upload(fire, patient__wav=unlike_any_other())
+        name = calls["patient__wav"]["external_id"]
+        row = await fire.wait_recording(name, timeout=120)
+        failed = await fire.wait_failed(name, status="resolved")
+        assert (failed["kind"], failed["reason"]) == ("transient", "speech_to_text_failing")
+        assert row["event_id"] == failed["event_id"]
+
+
+@asynccontextmanager
+async def with_key(fire: Stack) -> AsyncIterator[None]:
+    """For a while, the transcribe role is done by a worker that has a key."""
+    await asyncio.to_thread(fire.pause, "transcribe")
+    key = {"OPENAI_API_KEY": fire.openai.api_key, "OPENAI_BASE_URL": fire.openai.base_url}
+    worker = await asyncio.to_thread(lambda: fire.add("transcribe", f"with-key-{uuid4().hex[:6]}", **key))
+    try:
+        yield
     finally:
-        await asyncio.to_thread(fire.stop_worker, with_key)
+        await asyncio.to_thread(fire.stop_worker, worker)
         await asyncio.to_thread(fire.resume, "transcribe")

@@ -711,7 +711,7 @@ async def test_headers_may_come_in_any_of_the_shapes_faust_knows(headers: Any) -
         return Done()
 
     world = World(Stage("test", RAW, run=run))
-    await world.take(0, headers=headers, key=None)
+    await world.take(0, headers=headers)
     await world.idle()
     assert (seen, world.offsets) == ([CALL], [0])
 
@@ -940,3 +940,15 @@ async def test_many_events_in_random_order_leave_nothing_behind() -> None:
     assert world.offsets == list(range(500))
     assert (world.runner._running, world.runner._tasks) == (0, set())
     assert not any(world.runner._flights.values())
+
+
+async def test_an_event_without_a_key_is_a_dead_letter() -> None:
+    async def run(event: Any, taken: Taken) -> Outcome:
+        raise AssertionError("never gets here")
+
+    world = World(Stage("test", RAW, run=run))
+    await world.take(0, key=None)
+    await world.idle()
+    [(topic, key, value, headers)] = world.bus.sent
+    assert (topic, key, value, dict(headers)["dead_reason"]) == (DEAD.name, None, VALUE, b"no_key")
+    assert world.offsets == [0]
