@@ -18,6 +18,8 @@ ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=512, patt
 Milliseconds = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Quality = Literal["full", "partial", "minimal"]
 MAX_TITLE = 1_000
+NO_REPLAY = UUID(int=0)
+"""Stands for "no replay" where replays are put in order: smaller than every replay's id."""
 
 
 def _without_nul(text: str) -> str:
@@ -68,6 +70,8 @@ class Event(Model):
     """When the content was seen at its source; newer content wins over older."""
     received_at: AwareDatetime
     """When callstream accepted the call."""
+    replay_id: UUID | None = None
+    """The replay that brought this event again from the archive. Ids of replays are ordered by time."""
 
     def identity(self) -> dict[str, Any]:
         """What every event that comes of this one carries on unchanged."""
@@ -153,9 +157,10 @@ class Call(NormalizedCall, Event):
     placement: Placement = Placement()
 
     @property
-    def order(self) -> tuple[datetime, str]:
-        """Newer content has the greater order; ties go by fingerprint, so that everyone agrees which content wins."""
-        return (self.observed_at, self.fingerprint)
+    def order(self) -> tuple[datetime, UUID, str]:
+        """Newer content has the greater order, then what a later replay mapped; ties go by fingerprint, so that
+        everyone agrees which content wins."""
+        return (self.observed_at, self.replay_id or NO_REPLAY, self.fingerprint)
 
     @property
     def has_transcript(self) -> bool:
@@ -191,6 +196,7 @@ class ImportCompleted(Event):
     recording_start_time: AwareDatetime | None = None
     duration_ms: Milliseconds | None = None
     imported_at: AwareDatetime
+    """When callstream accepted the event that was stored first."""
 
 
 class ImportSkipped(Event):

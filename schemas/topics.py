@@ -35,6 +35,7 @@ _IMPORT = "io.callstream.import"
 
 RAW = Topic("calls.raw.v1", ((f"{_CALL}.raw.v1", RawCall),), 3650 * DAY_MS, "raw calls, live; the archive replay reads")
 BACKFILL = Topic("calls.backfill.v1", ((f"{_CALL}.raw.v1", RawCall),), 3650 * DAY_MS, "raw calls of historical jobs")
+REPLAY = Topic("calls.replay.v1", ((f"{_CALL}.raw.v1", RawCall),), 7 * DAY_MS, "raw calls read again from the archive")
 NORMALIZED = Topic(
     "calls.normalized.v1",
     ((f"{_CALL}.normalized.v1", Call), (f"{_CALL}.claim_released.v1", ClaimReleased)),
@@ -49,7 +50,9 @@ COMPLETED = Topic(
 SKIPPED = Topic("imports.skipped.v1", ((f"{_IMPORT}.skipped.v1", ImportSkipped),), 7 * DAY_MS, "duplicates")
 DEAD = Topic("imports.dead.v1", (), 30 * DAY_MS, "untouched originals that could not go on, and why")
 
-TOPICS = (RAW, BACKFILL, NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD)
+TOPICS = (RAW, BACKFILL, REPLAY, NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD)
+ARCHIVE = (RAW, BACKFILL)
+"""What is kept for good and read by replays. Replayed events go to a topic of their own, so that it does not grow."""
 BY_NAME = {topic.name: topic for topic in TOPICS}
 
 CLAIMS_TABLE = "claims"

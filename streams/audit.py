@@ -27,21 +27,21 @@ from schemas.dead_letter import OFFSET, PARTITION, TOPIC, Headers
 from schemas.faults import Fault, OutageFault
 from schemas.metrics import CALLS_RECOVERED, QUEUE_DEPTH
 from schemas.settings import Settings, load_settings
-from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, SKIPPED, UNIQUE
+from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
 from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
-from streams.io.bus import MAX_REQUEST, Bus, header
+from streams.io.bus import MAX_REQUEST, REPLAY_ID, Bus, header
 from streams.io.store import Pool, open_pool_patiently
 from streams.logs import set_up_logging
 
 log = structlog.get_logger("audit")
 STAGES = {
-    "pipeline": (RAW, BACKFILL, READY, DEAD, COMPLETED, SKIPPED),
+    "pipeline": (RAW, BACKFILL, REPLAY, UNIQUE, READY, DEAD, COMPLETED, SKIPPED),
     "dedup": (NORMALIZED,),
     "transcribe": (UNIQUE,),
 }
 """Which topics each role's group reads."""
-INPUTS = (RAW.name, BACKFILL.name)
+INPUTS = (RAW.name, BACKFILL.name, REPLAY.name)
 OUTCOMES = (COMPLETED.name, SKIPPED.name, DEAD.name)
 OUTCOME_MARGIN_MS = 60_000
 LOCK = 0x63616C6C
@@ -50,13 +50,10 @@ LOCK = 0x63616C6C
 
 @dataclass(slots=True)
 class OpenEvent:
-    """An accepted event without an outcome yet, and the untouched record to publish again."""
+    """An accepted event without an outcome yet, and where its record lies."""
 
     seen_at: float
     place: tuple[str, int, int]
-    timestamp_ms: int
-    key: bytes | None
-    headers: Headers
     republished: int = 0
 
 
@@ -100,14 +97,19 @@ class Ledger:
 
 
 def identity_of_input(topic: str, partition: int, offset: int, headers: Headers) -> str:
-    """The event id, or the place of an event that has none."""
-    return header(headers, "ce_id") or f"{topic}/{partition}/{offset}"
+    """The event id, with the replay's if it is one; or the place of an event that has none."""
+    return _event_of(headers) or f"{topic}/{partition}/{offset}"
 
 
 def identity_of_outcome(headers: Headers) -> str:
     """The event id an outcome speaks of, or the place a dead letter names."""
     place = "/".join(header(headers, name) or "" for name in (TOPIC, PARTITION, OFFSET))
-    return header(headers, "ce_id") or place
+    return _event_of(headers) or place
+
+
+def _event_of(headers: Headers) -> str | None:
+    event_id, replay_id = header(headers, "ce_id"), header(headers, REPLAY_ID)
+    return f"{event_id}@{replay_id}" if event_id and replay_id else event_id
 
 
 class Audit:
@@ -166,7 +168,7 @@ class Audit:
         if tp.topic in INPUTS:
             identity = identity_of_input(tp.topic, tp.partition, record.offset, headers)
             place = (tp.topic, tp.partition, record.offset)
-            self.ledger.accept(identity, OpenEvent(now, place, record.timestamp, record.key, headers))
+            self.ledger.accept(identity, OpenEvent(now, place))
         else:
             self.ledger.settle(identity_of_outcome(headers), now)
 
@@ -194,7 +196,7 @@ class Audit:
             log.error("accepted_event_gone", event=identity, place=event.place)
             self.ledger.open.pop(identity, None)
             return
-        await self.bus.send(event.place[0], record.key, record.value, event.headers)
+        await self.bus.send(event.place[0], record.key, record.value, [(k, v or b"") for k, v in record.headers or ()])
         event.republished += 1
         CALLS_RECOVERED.inc()
         log.error("published_again", event_id=identity, place="/".join(map(str, event.place)))

@@ -1,9 +1,10 @@
 """The whole pipeline on one screen.
 
-calls.raw.v1, calls.backfill.v1 ─ normalize ─▶ calls.normalized.v1 ─ dedup ─▶ calls.ready.v1 ─ persist ─▶ imports.completed.v1
+calls.{raw,backfill,replay}.v1 ─ normalize ─▶ calls.normalized.v1 ─ dedup ─▶ calls.ready.v1 ─ persist ─▶ imports.completed.v1
                                                                       │  ╲                       ╲
                                                                       │   ▶ imports.skipped.v1 ◀──┘
                                                                       ▶ calls.unique.v1 ─ transcribe ─▶ calls.ready.v1
+                                                                      calls.unique.v1 ─ waiting ─▶ transcriptions
 any stage ─▶ imports.dead.v1 ─ dead_letters ─▶ failed_imports          imports.{completed,skipped}.v1 ─ outcomes
 """  # noqa: E501
 
@@ -14,13 +15,14 @@ import structlog
 
 from schemas.faults import OutageFault
 from schemas.settings import Settings
-from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, SKIPPED, UNIQUE
+from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
 from streams.agents.dead_letters import dead_letters_stage
 from streams.agents.dedup import dedup_stage
 from streams.agents.normalize import normalize_stage
 from streams.agents.outcomes import outcomes_stage
 from streams.agents.persist import persist_stage
 from streams.agents.transcribe import transcribe_stage
+from streams.agents.waiting import waiting_stage
 from streams.app import SafeApp, claims_table
 from streams.health import serve_health
 from streams.io import media, outcomes
@@ -41,6 +43,8 @@ def stages_of(role: str, app: SafeApp, settings: Settings, ports: Ports) -> list
     return [
         normalize_stage(RAW, settings),
         normalize_stage(BACKFILL, settings),
+        normalize_stage(REPLAY, settings),
+        waiting_stage(UNIQUE, ports, settings),
         persist_stage(READY, ports, settings),
         dead_letters_stage(DEAD, ports, settings),
         outcomes_stage(COMPLETED, ports, settings),
@@ -59,7 +63,7 @@ def wire(app: SafeApp, role: str, settings: Settings) -> list[Runner]:
         runners.append(runner)
         _agent(app, stage, runner)
         app.closers += [runner.stop, bus.stop]
-    app.closers.append(ports.close)
+    name, beating = settings.worker_name or role, asyncio.Lock()
 
     def blocked() -> str:
         return ", ".join(sorted({f"{r.stage.name}: {r.blocked}" for r in runners if r.blocked}))
@@ -68,13 +72,22 @@ def wire(app: SafeApp, role: str, settings: Settings) -> list[Runner]:
     async def beat() -> None:
         """Say every few seconds that this worker lives, and what it waits for."""
         await ports.pool()
-        name = settings.worker_name or role
         while not app.should_stop:
             try:
-                await outcomes.beat(await ports.pool(), name, role, ready=not blocked(), detail=blocked())
+                async with beating:
+                    if not app.should_stop:
+                        await outcomes.beat(await ports.pool(), name, role, ready=not blocked(), detail=blocked())
             except OutageFault as fault:
                 log.warning("no_heartbeat", detail=fault.detail)
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def say_goodbye() -> None:
+        """After an orderly stop nobody shall look for this worker; after a crash somebody should."""
+        if not app.crashed:
+            async with asyncio.timeout(BEAT_SECONDS), beating:
+                await outcomes.unbeat(await ports.pool(), name)
+
+    app.closers += [say_goodbye, ports.close]
 
     if settings.worker_port:
 

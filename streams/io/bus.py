@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import aiokafka
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -26,6 +27,8 @@ from streams.io import clock, media
 MAX_INLINE = 512 * 1024
 MAX_REQUEST = 2 * 1024 * 1024
 ATTEMPT = "attempt"
+REPLAY_ID = "ce_replayid"
+"""On an event that a replay brought: the replay's id. A raw event has it only here, its value stays as it was."""
 CLAIM = re.compile(r"claims/[a-z0-9_]+(?:\.[a-z0-9_]+)*/[0-9a-f-]{36}-[0-9a-f]{16}\.json")
 """What a `ce_dataref` may look like. Nothing else is ever asked of the media store."""
 TRACE = ("traceparent", "tracestate")
@@ -53,6 +56,8 @@ def headers_of(topic: Topic, event: Event, source: str, carried: Sequence[tuple[
         ("ce_time", clock.now().isoformat().encode()),
         ("content-type", b"application/json"),
     ]
+    if event.replay_id is not None:
+        ours.append((REPLAY_ID, str(event.replay_id).encode()))
     return ours + [(key, value) for key, value in carried if key in TRACE or key == ATTEMPT]
 
 
@@ -89,7 +94,9 @@ async def decode(topic: Topic, value: bytes | None, headers: Sequence[tuple[str,
     if not value:
         raise InvalidCall("empty_event", "The event is empty.")
     try:
-        return model.model_validate_json(value)
+        event = model.model_validate_json(value)
+        replay = header(headers, REPLAY_ID)
+        return event.model_copy(update={"replay_id": UUID(replay)}) if replay else event
     except ValidationError as error:
         raise _why(error) from None
     except (RecursionError, ValueError) as error:

@@ -16,7 +16,7 @@ from schemas.dead_letter import PREFIX, Headers, death_of
 from schemas.topics import BY_NAME, NORMALIZED
 from schemas.topics import DEAD as DEAD_TOPIC
 from streams.io import clock, queries
-from streams.io.bus import ATTEMPT, Bus, header
+from streams.io.bus import ATTEMPT, REPLAY_ID, Bus, header
 from streams.io.recordings import close_books
 from streams.io.store import in_workspace, outages
 
@@ -72,7 +72,8 @@ async def record(
     body = _body(value)
     identity, event_id = identity_of(original, body, f"{death.topic}/{death.partition}/{death.offset}")
     workspace_id, source_app, external_id = parties_of(key)
-    job_id = _uuid(body.get("job_id"))
+    replay_id = _uuid(header(original, REPLAY_ID)) or _uuid(body.get("replay_id"))
+    job_id = replay_id or _uuid(body.get("job_id"))
     parked = death.attempt >= max_attempts
     with outages():
         async with pool.acquire() as connection, connection.transaction():
@@ -87,9 +88,9 @@ async def record(
                 next_retry(death.kind, death.attempt, schedule, max_attempts, now),
                 "parked" if parked else "open", death.fingerprint, death.topic, death.partition, death.offset,
                 key, value, [[n, base64.b64encode(d or b"").decode()] for n, d in original],
-                _utc(death.at) or now,
+                _utc(death.at) or now, replay_id,
             )  # fmt: skip
-            if kept is None or workspace_id is None or source_app is None or external_id is None:
+            if (kept or replay_id) is None or workspace_id is None or source_app is None or external_id is None:
                 return
             if job_id:
                 await connection.execute(

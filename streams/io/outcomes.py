@@ -21,7 +21,7 @@ async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> li
 
     Rows are locked in the order in which `recordings.store` locks them: recordings, calls of jobs, failed imports.
     """
-    jobs = [skip for skip in skips if skip.job_id]
+    jobs = [(job, skip) for skip in skips if (job := skip.replay_id or skip.job_id)]
     with outages():
         async with pool.acquire() as connection, connection.transaction():
             await raise_observed(connection, [s for s in skips if s.reason == "already_imported"])
@@ -29,16 +29,22 @@ async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> li
                 await lock_job_calls(connection, jobs)
                 await connection.execute(
                     SQL["skip_job_calls"],
-                    [s.workspace_id for s in jobs],
-                    [s.job_id for s in jobs],
-                    [s.source_app for s in jobs],
-                    [s.external_id for s in jobs],
-                    [SENTENCES[s.reason] for s in jobs],
-                    [str(s.owner_event_id) for s in jobs],
+                    [s.workspace_id for _, s in jobs],
+                    [job for job, _ in jobs],
+                    [s.source_app for _, s in jobs],
+                    [s.external_id for _, s in jobs],
+                    [_sentence(s) for _, s in jobs],
+                    [str(s.owner_event_id) for _, s in jobs],
                 )
             await connection.execute(SQL["resolve_skipped"], [str(s.event_id) for s in skips])
             await close_books(connection, [key_of(s) for s in skips])
     return [None] * len(skips)
+
+
+def _sentence(skip: ImportSkipped) -> str:
+    if skip.replay_id and skip.reason == "already_imported":
+        return "Unchanged: your library holds exactly this."
+    return SENTENCES[skip.reason]
 
 
 async def beat(pool: asyncpg.Pool, worker: str, role: str, *, ready: bool, detail: str) -> None:

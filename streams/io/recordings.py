@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import asyncpg
 import structlog
 
 from schemas.calls import Call, Event
 from schemas.faults import InvalidCall
-from streams.io import clock, queries
+from streams.io import queries
 from streams.io.store import Connection, outages
 
 SQL = queries.load("persist")
@@ -22,6 +23,8 @@ MAX_CALL = 64 * 1024**2
 MAX_BATCH = 32 * 1024**2
 """In characters. PostgreSQL drops a connection that sends it 1 GB at once, which would look like an outage."""
 VAULT_SECONDS = 10
+RACES = 5
+"""How often a batch may meet another worker's in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,7 @@ async def store(pool: asyncpg.Pool, calls: Sequence[Call]) -> list[Stored]:
 async def _store_part(pool: asyncpg.Pool, calls: Sequence[Call], rows: Sequence[Sequence[Any]]) -> list[Stored]:
     with outages():
         try:
-            async with pool.acquire() as connection, connection.transaction():
-                return await _store(connection, calls, rows)
+            return await _store_at_last(pool, calls, rows)
         except asyncpg.ForeignKeyViolationError as error:
             raise InvalidCall(
                 "unknown_workspace", "The call belongs to a workspace that does not exist.", detail=str(error)
@@ -67,6 +69,17 @@ async def _store_part(pool: asyncpg.Pool, calls: Sequence[Call], rows: Sequence[
             raise InvalidCall(
                 "unstorable_value", "The call holds a value that the database cannot store.", detail=str(error)
             ) from error
+
+
+async def _store_at_last(pool: asyncpg.Pool, calls: Sequence[Call], rows: Sequence[Sequence[Any]]) -> list[Stored]:
+    """Two workers with the same new call meet at its primary key, which ON CONFLICT does not watch. The one who comes
+    second finds the row at its next try."""
+    for _ in range(RACES):
+        with suppress(asyncpg.UniqueViolationError):
+            async with pool.acquire() as connection, connection.transaction():
+                return await _store(connection, calls, rows)
+    async with pool.acquire() as connection, connection.transaction():
+        return await _store(connection, calls, rows)
 
 
 def _parts(calls: Sequence[Call]) -> Iterator[tuple[list[Call], list[list[Any]]]]:
@@ -116,9 +129,9 @@ async def _store(connection: Connection, calls: Sequence[Call], rows: Sequence[S
 
 def _unwritten(call: Call, found: dict[Key, Any]) -> tuple[str, Any]:
     row = found[key_of(call)]
-    if row["event_id"] == call.event_id:
-        return ("updated" if row["was_updated"] else "imported", row)
-    same = row["fingerprint"] == call.fingerprint
+    if row["event_id"] == call.event_id and call.replay_id in (None, row["replay_id"]):
+        return (row["outcome"], row)
+    same = row["fingerprint"] == call.fingerprint or row["event_id"] == call.event_id
     return ("already_imported" if same else "older_than_stored", row)
 
 
@@ -130,23 +143,23 @@ async def _set_status(
     if kept:
         rows = await connection.fetch(
             SQL["upsert_imported_calls"],
-            [clock.new_id() for _ in kept],
+            [_named_id("import", c) for c, _, _ in kept],
             *_keys([c for c, _, _ in kept]),
             [row["recording_id"] for _, _, row in kept],
             [result for _, result, _ in kept],
             [c.event_id for c, _, _ in kept],
         )
         imports = {_key(row): row["import_id"] for row in rows}
-    jobs = [(c, result) for c, result, _ in kept if c.job_id]
+    jobs = [(job, c, result) for c, result, _ in kept for job in (c.job_id, c.replay_id) if job]
     if jobs:
-        await lock_job_calls(connection, [c for c, _ in jobs])
+        await lock_job_calls(connection, [(job, c) for job, c, _ in jobs])
         await connection.execute(
             SQL["settle_job_calls"],
-            [c.workspace_id for c, _ in jobs],
-            [c.job_id for c, _ in jobs],
-            [c.source_app for c, _ in jobs],
-            [c.external_id for c, _ in jobs],
-            [result for _, result in jobs],
+            [c.workspace_id for _, c, _ in jobs],
+            [job for job, _, _ in jobs],
+            [c.source_app for _, c, _ in jobs],
+            [c.external_id for _, c, _ in jobs],
+            [result for _, _, result in jobs],
         )
     return imports
 
@@ -157,13 +170,13 @@ async def _remember_newer(connection: Connection, calls: Sequence[Call], results
         await raise_observed(connection, same)
 
 
-async def lock_job_calls(connection: Connection, calls: Sequence[Event]) -> None:
+async def lock_job_calls(connection: Connection, calls: Sequence[tuple[UUID, Event]]) -> None:
     """Lock the rows of these calls in their jobs, so that two batches with the same calls never wait for each other."""
     await connection.execute(
         SQL["lock_job_calls"],
-        [c.job_id for c in calls],
-        [c.source_app for c in calls],
-        [c.external_id for c in calls],
+        [job for job, _ in calls],
+        [c.source_app for _, c in calls],
+        [c.external_id for _, c in calls],
     )
 
 
@@ -215,7 +228,7 @@ def _keys(calls: Sequence[Call]) -> tuple[list[UUID], list[str], list[str]]:
 def _row(call: Call) -> list[Any]:
     """The columns of `upsert_recordings`, in its order."""
     return [
-        clock.new_id(),
+        _named_id("recording", call),
         *key_of(call),
         call.placement.owner_user_id,
         call.placement.bank_id,
@@ -235,7 +248,13 @@ def _row(call: Call) -> list[Any]:
         call.observed_at,
         call.received_at,
         call.job_id,
+        call.replay_id,
     ]
+
+
+def _named_id(what: str, call: Event) -> UUID:
+    """The same id for the same call, always: links to a call hold when its row is made again by a replay."""
+    return uuid5(call.workspace_id, f"{what}:{call.source_app}:{call.external_id}")
 
 
 def _json(value: Any) -> str:

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.calls import Call, ImportSkipped
+from schemas.calls import NO_REPLAY, Call, ImportCompleted, ImportSkipped
 from schemas.dead_letter import Death, Headers, headers_of
 from schemas.topics import DEAD, NORMALIZED, READY, SKIPPED, Topic
 from streams.io import clock, failed_imports
-from streams.io.bus import Bus, attempt_of, header
+from streams.io.bus import REPLAY_ID, Bus, attempt_of, header
 from streams.io.outcomes import record_skips
 from streams.io.recordings import Stored, store
 from streams.stages.dedup import Claim, dedup
@@ -32,6 +32,8 @@ SCHEDULE, MAX_ATTEMPTS = (300,), 8
 
 Version = tuple[int, str]
 """When the content was seen, and what it was."""
+Row = tuple[datetime, UUID, str, str]
+"""When the stored content was seen, by which replay it was mapped, its fingerprint, its transcript."""
 STEPS = (
     "dedup", "dedup again", "dedup crash", "dedup dies", "persist", "persist", "persist again", "persist dies",
     "outcome", "outcome again", "retry",
@@ -55,17 +57,19 @@ class Play(Bus):
     """The pipeline from dedup on, a step at a time. As a bus it takes the events that are retried."""
 
     world: World
-    calls: dict[UUID, Call]
+    calls: dict[tuple[UUID, UUID | None], Call]
     normalized: list[tuple[Call, int]] = field(default_factory=list)
     ready: list[tuple[Call, int]] = field(default_factory=list)
     skipped: list[ImportSkipped] = field(default_factory=list)
     claims: dict[str, Claim] = field(default_factory=dict)
     let_through: list[Call] = field(default_factory=list)
     stored: list[tuple[str, Stored]] = field(default_factory=list)
+    completed: list[ImportCompleted] = field(default_factory=list)
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """A retry: the event is on its topic once more."""
-        call = self.calls[UUID(header(headers, "ce_id"))]
+        replay = header(headers, REPLAY_ID)
+        call = self.calls[UUID(header(headers, "ce_id")), UUID(replay) if replay else None]
         assert (key, value) == (call.key, call.model_dump_json().encode())
         (self.normalized if topic == NORMALIZED.name else self.ready).append((call, attempt_of(headers)))
 
@@ -118,11 +122,26 @@ class Play(Bus):
                 self.skipped.append(event)
             elif topic is READY:
                 self.ready.append((event, attempt))
+            else:
+                self.completed.append(event)
+
+    def replay(self, mapped: Callable[[str], str]) -> None:
+        """Everything once more from the archive, by a mapping that may have changed."""
+        replay_id = clock.new_id()
+        for call in [call for (_, replay), call in self.calls.items() if replay is None]:
+            content = mapped(call.title)
+            again = call.model_copy(
+                update={"replay_id": replay_id, "fingerprint": content, "full_transcript": f"Transcript {content}"}
+            )
+            self.calls[again.event_id, replay_id] = again
+            self.normalized.append((again, 1))
 
     async def die(self, call: Call, attempt: int, topic: Topic) -> None:
         """A transient fault that did not go away."""
         death = Death("stage", "transient", "busy", "Busy.", "", topic.name, 0, 0, attempt, T0)
         headers = [("ce_id", str(call.event_id).encode()), ("attempt", str(attempt).encode())]
+        if call.replay_id:
+            headers.append((REPLAY_ID, str(call.replay_id).encode()))
         await failed_imports.record(
             self.world.pool, key=call.key, value=call.model_dump_json().encode(), headers=headers_of(death, headers),
             at=(DEAD.name, 0, 0), schedule=SCHEDULE, max_attempts=MAX_ATTEMPTS,
@@ -133,7 +152,7 @@ class Play(Bus):
         rows = await self.world.pool.fetch(
             "SELECT failed_import_id FROM failed_imports WHERE event_id = ANY($1::uuid[]) AND status = ANY($2::text[])"
             " ORDER BY failed_import_id",
-            list(self.calls), list(states),
+            [event_id for event_id, _ in self.calls], list(states),
         )  # fmt: skip
         return [row["failed_import_id"] for row in rows]
 
@@ -143,6 +162,12 @@ class Play(Bus):
         if waiting:
             chosen = waiting[which % len(waiting)]
             await failed_imports.retry(self.world.pool, self, self.world.workspace_id, chosen)
+
+    async def work(self, steps: list[tuple[str, int]], seed: int) -> None:
+        """Take these steps, then let everything come to an end."""
+        for what, which in steps:
+            await self.step(what, which)
+        await self.drain(random.Random(seed))
 
     async def drain(self, chance: random.Random) -> None:
         """Let everything come to an end; whatever failed is retried for as long as it is in the view."""
@@ -159,15 +184,19 @@ class Play(Bus):
                 return
         raise AssertionError("it never comes to an end")
 
-    async def rows(self) -> dict[str, tuple[datetime, str, str]]:
+    async def rows(self) -> dict[str, Row]:
         """What is stored, by external id: its order, and its transcript."""
         names = list({call.external_id for call in self.calls.values()})
         rows = await self.world.pool.fetch(
-            "SELECT external_id, observed_at, fingerprint, full_transcript FROM recordings"
+            "SELECT external_id, observed_at, replay_id, fingerprint, full_transcript FROM recordings"
             " WHERE external_id = ANY($1::text[])",
             names,
         )
-        found = {row["external_id"]: (row["observed_at"], row["fingerprint"], row["full_transcript"]) for row in rows}
+        found = {
+            row["external_id"]: (
+                row["observed_at"], row["replay_id"] or NO_REPLAY, row["fingerprint"], row["full_transcript"],
+            ) for row in rows
+        }  # fmt: skip
         assert len(found) == len(rows) == len(names)
         ids = await self.world.pool.fetch(
             "SELECT external_id, import_id, recording_id, status FROM imported_calls"
@@ -204,19 +233,23 @@ def play(world: World, versions: list[list[Version]], steps: list[tuple[str, int
                 observed_at=T0 + timedelta(seconds=at), received_at=T0, title=content, fingerprint=content,
                 full_transcript=f"Transcript {content}",
             )  # fmt: skip
-            calls[call.event_id] = call
+            calls[call.event_id, call.replay_id] = call
     found = Play(world, calls, [(call, 1) for call in calls.values()])
 
-    async def whole() -> None:
-        for what, which in steps:
-            await found.step(what, which)
-        await found.drain(random.Random(seed))
-
-    world.run(whole())
+    world.run(found.work(steps, seed))
     return found
 
 
-def newest(calls: Any) -> dict[str, tuple[datetime, str, str]]:
+async def whole_rows(found: Play) -> list[tuple[Any, ...]]:
+    """Everything a row holds, but when it was last seen."""
+    rows = await found.world.pool.fetch(
+        "SELECT * FROM recordings WHERE external_id = ANY($1::text[]) ORDER BY external_id",
+        [call.external_id for call in found.calls.values()],
+    )
+    return [tuple(value for name, value in row.items() if name != "observed_at") for row in rows]
+
+
+def newest(calls: Any) -> dict[str, Row]:
     """The newest content of each call."""
     found: dict[str, Call] = {}
     for call in calls:
@@ -259,5 +292,45 @@ def test_with_lost_claims_the_store_still_never_goes_back(
     found = play(world, versions, steps, seed)
     stored, least = world.run(found.rows()), newest(found.let_through)
     assert set(stored) == {call.external_id for call in found.calls.values()}
-    assert all(stored[name][:2] >= least[name][:2] for name in stored)
-    assert all(text == f"Transcript {fingerprint}" for _, fingerprint, text in stored.values())
+    assert all(stored[name][:3] >= least[name][:3] for name in stored)
+    assert all(text == f"Transcript {fingerprint}" for _, _, fingerprint, text in stored.values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(versions=CALLS, steps=choices(), seed=st.integers(0, 999))
+def test_a_replay_over_a_full_library_changes_nothing_and_tells_nobody(
+    world: World, versions: list[list[Version]], steps: list[tuple[str, int]], seed: int
+) -> None:
+    found = play(world, versions, steps, seed)
+    before, told = world.run(whole_rows(found)), len(found.completed)
+    found.replay(lambda content: content)
+    world.run(found.work(steps, seed))
+    assert (world.run(whole_rows(found)), len(found.completed)) == (before, told)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    versions=CALLS,
+    steps=choices(),
+    mappings=st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("abcdeXYZ")), min_size=1, max_size=2),
+    seed=st.integers(0, 999),
+)
+@example(versions=[[(0, "a")]], steps=[], mappings=[{"a": "d"}], seed=0)
+@example(versions=[[(1, "a"), (3, "a"), (2, "b")]], steps=[], mappings=[{"a": "d"}], seed=0)
+@example(versions=[[(0, "b"), (0, "a")]], steps=[], mappings=[{"a": "X", "b": "Y"}], seed=0)
+def test_after_a_replay_everything_is_as_the_last_mapping_says(
+    world: World, versions: list[list[Version]], steps: list[tuple[str, int]], mappings: list[dict[str, str]], seed: int
+) -> None:
+    """Whatever came in, died, came again or was read twice: the newest content of each call, as it is mapped now."""
+    found = play(world, versions, steps, seed)
+    for mapping in mappings:
+        found.replay(lambda content, mapping=mapping: mapping.get(content, content))  # type: ignore[misc]
+        world.run(found.work(steps, seed))
+    stored = world.run(found.rows())
+    seen: dict[str, list[tuple[datetime, str]]] = {}
+    for (_, replay), call in found.calls.items():
+        if replay is None:
+            seen.setdefault(call.external_id, []).append((call.observed_at, call.title))
+    for name, contents in seen.items():
+        last = max(at for at, _ in contents)
+        assert stored[name][2] in {mappings[-1].get(content, content) for at, content in contents if at == last}

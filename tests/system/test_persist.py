@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from schemas.calls import Call, ImportSkipped, Media, Participant, Placement, Segment
+from schemas.calls import NO_REPLAY, Call, ImportSkipped, Media, Participant, Placement, Segment
 from schemas.faults import InvalidCall, OutageFault
 from streams.io import clock, recordings
 from streams.io.batcher import Batcher
@@ -337,7 +337,7 @@ async def test_concurrent_versions_end_in_the_newest(database: Database, second_
         await asyncio.gather(*(store_one(chance.choice(pools), call) for call in chance.sample(calls, 6)))
         newest = max(calls, key=lambda call: call.order)
         row = await the_row(database, str(round_))
-        assert (row["observed_at"], row["fingerprint"]) == newest.order
+        assert (row["observed_at"], row["replay_id"] or NO_REPLAY, row["fingerprint"]) == newest.order
         assert (row["title"], row["event_id"]) == (newest.title, newest.event_id)
 
 
@@ -645,3 +645,57 @@ async def test_what_was_seen_again_is_remembered_whatever_the_order_of_the_news(
     assert (await the_row(database))["observed_at"] == T0 + timedelta(seconds=7)
     await record_skips(database.pipeline_pool, [a_skip(a_call(database.workspace_id, fingerprint="b", at=9))])
     assert (await the_row(database))["observed_at"] == T0 + timedelta(seconds=7), "other content says nothing of this"
+
+
+# Replays -------------------------------------------------------------------------------------------------------------
+
+
+def replayed(of: Call, **fields: Any) -> Call:
+    return of.model_copy(update={"replay_id": clock.new_id(), **fields})
+
+
+async def test_a_row_made_again_by_a_replay_is_the_same_row(database: Database) -> None:
+    first = a_call(database.workspace_id, "r1", "a", 1, job_id=clock.new_id())
+    second = a_call(database.workspace_id, "r1", "b", 2)
+    stored = [await store_one(database.pipeline_pool, call) for call in (first, second)]
+    before = dict(await the_row(database, "r1"))
+    async with database.pipeline_pool.acquire() as connection:
+        await connection.execute("DELETE FROM imported_calls")
+        await connection.execute("DELETE FROM recordings")
+    again = [await store_one(database.pipeline_pool, replayed(call)) for call in (first, second)]
+    after = dict(await the_row(database, "r1"))
+    ours = {"replay_id", "updated_at"}
+    assert {k: v for k, v in after.items() if k not in ours} == {k: v for k, v in before.items() if k not in ours}
+    assert [(one.import_id, one.recording_id, one.result) for one in again] == [
+        (one.import_id, one.recording_id, one.result) for one in stored
+    ]
+
+
+async def test_a_replay_applies_a_mended_mapping_and_says_it_again_when_redelivered(database: Database) -> None:
+    call = a_call(database.workspace_id, "r2", "a", 1)
+    await store_one(database.pipeline_pool, call)
+    unchanged = await store_one(database.pipeline_pool, replayed(call))
+    assert unchanged.result == "already_imported"
+    mended = replayed(call, title="Mended", fingerprint="0")
+    for _ in range(2):
+        assert (await store_one(database.pipeline_pool, mended)).result == "updated", "completed may be sent again"
+    assert (await the_row(database, "r2"))["title"] == "Mended"
+    late = await store_one(database.pipeline_pool, call)
+    assert late.result == "updated", "an old redelivery is told what its event's row became"
+    assert (await the_row(database, "r2"))["title"] == "Mended", "and changes nothing"
+
+
+async def test_a_mended_mapping_of_metadata_alone_is_applied(database: Database) -> None:
+    call = a_call(database.workspace_id, "r3", "a", 1)
+    await store_one(database.pipeline_pool, call)
+    mended = replayed(call, source_metadata={"external_id": "r3", "more": 1})
+    assert (await store_one(database.pipeline_pool, mended)).result == "updated"
+    assert (await the_row(database, "r3"))["source_metadata"] == {"external_id": "r3", "more": 1}
+
+
+async def test_a_duplicates_metadata_stays_out_when_history_is_replayed(database: Database) -> None:
+    call = a_call(database.workspace_id, "r4", "a", 1)
+    await store_one(database.pipeline_pool, call)
+    other = a_call(database.workspace_id, "r4", "a", 2, source_metadata={"external_id": "r4", "views": 7})
+    assert (await store_one(database.pipeline_pool, replayed(other))).result == "already_imported"
+    assert (await the_row(database, "r4"))["source_metadata"] == call.source_metadata

@@ -57,6 +57,9 @@ def rows_of(workspace_id: UUID) -> dict[str, dict[str, Any]]:
         "webhook_endpoints": ws | {"endpoint_id": endpoint, "platform": "generic", "encrypted_secret": b"x"},
         "webhook_deliveries": ws | {"endpoint_id": endpoint, "delivery_id": "d"},
         "idempotency_keys": ws | {"key": str(job), "request_hash": "h"},
+        "replays": ws | {"replay_id": job, "selection": "{}", "dry_run": True},
+        "transcript_chunks": ws | audio | {"start_ms": 0, "end_ms": 0, "result": "{}", "seconds": 1},
+        "transcriptions": ws | call | event | {"state": "waiting"},
         "transcripts": ws | audio | {"result": "{}"},
         "transcription_leases": ws | audio | {"holder": user, "expires_at": FUTURE},
     }  # fmt: skip

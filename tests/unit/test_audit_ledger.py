@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from schemas.dead_letter import OFFSET, PARTITION, TOPIC
 from schemas.topics import RAW
 from streams.audit import Ledger, OpenEvent, identity_of_input, identity_of_outcome
+from streams.io.bus import REPLAY_ID
 
 LIMIT = 120.0
 
 
 def event(offset: int, partition: int = 0, at: float = 0.0) -> OpenEvent:
-    return OpenEvent(seen_at=at, place=(RAW.name, partition, offset), timestamp_ms=0, key=b"k", headers=[])
+    return OpenEvent(seen_at=at, place=(RAW.name, partition, offset))
 
 
 def test_an_event_is_open_until_it_has_an_outcome() -> None:
@@ -162,3 +163,10 @@ def test_in_any_order_of_reading_exactly_the_events_without_an_outcome_are_open(
         mine = {offset: i for i, (p, offset) in places.items() if p == partition}
         lowest = min((offset for offset, i in mine.items() if i not in settled), default=len(mine))
         assert ledger.low_watermarks()[RAW.name, partition] == lowest
+
+
+def test_an_event_and_its_replay_are_accounted_for_apart() -> None:
+    headers = [("ce_id", b"e")]
+    again = [*headers, (REPLAY_ID, b"r")]
+    assert identity_of_input("t", 0, 0, headers) == identity_of_outcome(headers) == "e"
+    assert identity_of_input("t", 0, 0, again) == identity_of_outcome(again) != "e"

@@ -197,3 +197,33 @@ def test_lost_claims_let_more_pass_and_never_less(events: Sequence[Call], data: 
             passed.append(event)
     newest = max(events, key=lambda event: event.order)
     assert newest.fingerprint in {event.fingerprint for event in passed}
+
+
+def replayed(of: Call, replay: int, fingerprint: str | None = None) -> Call:
+    """The same event again, by a replay, perhaps as a mended mapping sees it."""
+    return of.model_copy(update={"replay_id": UUID(int=replay), "fingerprint": fingerprint or of.fingerprint})
+
+
+def test_whatever_a_replay_brings_passes() -> None:
+    claims: dict[str, Claim] = {}
+    dedup(call(2, "b", 5), claims, NOW)
+    before = dict(claims)
+    for again in (call(1, "a", 1), call(2, "b", 5), call(3, "b", 7)):
+        assert passes(dedup(replayed(again, 1), claims, NOW)), "persist decides, from history in its own order"
+    assert claims == before, "nothing new, nothing claimed"
+
+
+def test_a_mended_mapping_takes_over_its_own_events_claim_and_keeps_when_it_was_seen() -> None:
+    claims: dict[str, Claim] = {}
+    dedup(call(1, "a"), claims, NOW)
+    dedup(call(2, "a", 8), claims, NOW)
+    assert passes(dedup(replayed(call(1, "a"), 1, "mended"), claims, NOW))
+    assert why_skipped(dedup(call(3, "b", 7), claims, NOW)) == ("older_than_stored", UUID(int=1))
+    assert why_skipped(dedup(call(4, "mended", 9), claims, NOW)) == ("already_imported", UUID(int=1))
+
+
+def test_an_earlier_replay_never_takes_over_from_a_later_one() -> None:
+    claims: dict[str, Claim] = {}
+    dedup(replayed(call(1), 2, "later"), claims, NOW)
+    assert passes(dedup(replayed(call(1), 1, "earlier"), claims, NOW))
+    assert next(iter(claims.values()))["fingerprint"] == "later"

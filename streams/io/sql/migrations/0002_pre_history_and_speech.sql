@@ -3,9 +3,14 @@
 -- recordings.replay_id: the replay that wrote the row last. The same event mapped again by a later replay replaces what
 -- it brought before; see upsert_recordings. recordings.outcome: what the row's last write was, for redelivered events.
 
+CREATE FUNCTION callstream_no_replay() RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT '00000000-0000-0000-0000-000000000000'::uuid $$;
+
 ALTER TABLE recordings ADD COLUMN replay_id uuid;
 ALTER TABLE recordings ADD COLUMN outcome text NOT NULL DEFAULT 'imported' CHECK (outcome IN ('imported', 'updated'));
 UPDATE recordings SET outcome = 'updated' WHERE updated_at > imported_at;
+
+ALTER TABLE failed_imports ADD COLUMN replay_id uuid;
 
 CREATE TABLE replays (
     replay_id uuid PRIMARY KEY REFERENCES import_jobs (job_id) ON DELETE CASCADE,

@@ -1,14 +1,15 @@
 -- record_dead_letter --
--- Keep a dead letter as a failed import. A redelivered old letter never reopens what a later try has settled.
+-- Keep a dead letter as a failed import. A redelivered old letter never reopens what a later try has settled; a later
+-- replay of the same event is a later try.
 INSERT INTO failed_imports AS f (
     failed_import_id, workspace_id, identity, event_id, source_app, external_id, job_id, observed_at, stage, kind,
     reason, message, detail, attempts, retryable, next_retry_at, status, fingerprint, origin_topic, origin_partition,
-    origin_offset, original_key, original_value, original_headers, first_seen_at, last_seen_at
+    origin_offset, original_key, original_value, original_headers, first_seen_at, last_seen_at, replay_id
 )
 SELECT $1, coalesce((SELECT w.workspace_id FROM workspaces w WHERE w.workspace_id = $2),
                     (SELECT w.workspace_id FROM workspaces w WHERE w.is_home)),
     $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-    $24::json, $25, $25
+    $24::json, $25, $25, $26
 ON CONFLICT (identity) DO UPDATE SET
     observed_at = excluded.observed_at, stage = excluded.stage, kind = excluded.kind, reason = excluded.reason,
     message = excluded.message, detail = excluded.detail, attempts = excluded.attempts,
@@ -17,8 +18,10 @@ ON CONFLICT (identity) DO UPDATE SET
     origin_topic = excluded.origin_topic, origin_partition = excluded.origin_partition,
     origin_offset = excluded.origin_offset, original_key = excluded.original_key,
     original_value = excluded.original_value, original_headers = excluded.original_headers,
-    last_seen_at = excluded.last_seen_at, resolved_at = NULL
-WHERE excluded.attempts > f.attempts AND f.status <> 'discarded'
+    last_seen_at = excluded.last_seen_at, resolved_at = NULL, replay_id = excluded.replay_id, job_id = excluded.job_id
+WHERE (coalesce(excluded.replay_id, callstream_no_replay()), excluded.attempts)
+        > (coalesce(f.replay_id, callstream_no_replay()), f.attempts)
+    AND f.status <> 'discarded'
 RETURNING failed_import_id;
 
 -- lock_call --

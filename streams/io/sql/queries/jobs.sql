@@ -29,9 +29,11 @@ WHERE workspace_id = $1 AND job_id = $2 AND status IN ('failed', 'refused')
 ORDER BY updated_at DESC, source_app, external_id LIMIT $3
 
 -- list_job_calls --
--- The calls of a job with their states, and the failed import and the next try where there is one.
+-- The calls of a job with their states, and the failed import and the next try where there is one. Where a transcription
+-- stands is only a note beside: a call that is stored is through with it, and one that failed is not in it; one that is
+-- retried waits for it again, whatever was noted before.
 SELECT j.source_app, j.external_id, j.filename, j.status, j.reason, j.updated_at,
-       i.recording_id, f.failed_import_id, f.message, f.next_retry_at
+       i.recording_id, f.failed_import_id, f.message, f.next_retry_at, t.state, t.chunks_done, t.chunks_total
 FROM job_calls j
 LEFT JOIN imported_calls i USING (workspace_id, source_app, external_id)
 LEFT JOIN LATERAL (
@@ -40,6 +42,20 @@ LEFT JOIN LATERAL (
       AND f.status IN ('open', 'retrying', 'parked')
     ORDER BY f.last_seen_at DESC LIMIT 1
 ) f ON j.status IN ('failed', 'waiting')
+LEFT JOIN LATERAL (
+    SELECT s.chunks_done, s.chunks_total, CASE
+        WHEN s.state = 'done' OR j.status IN ('imported', 'updated', 'skipped') THEN 'done'
+        WHEN j.status <> 'pending' OR g.failed THEN NULL
+        WHEN g.retried_at > s.updated_at THEN 'waiting'
+        ELSE s.state END AS state
+    FROM transcriptions s CROSS JOIN LATERAL (
+        SELECT bool_or(status <> 'retrying') AS failed, max(retried_at) AS retried_at FROM failed_imports g
+        WHERE g.workspace_id = $1 AND g.source_app = j.source_app AND g.external_id = j.external_id
+          AND g.event_id = j.event_id AND g.status IN ('open', 'retrying', 'parked')
+    ) g
+    WHERE s.workspace_id = $1 AND s.source_app = j.source_app AND s.external_id = j.external_id
+      AND s.event_id = j.event_id
+) t ON true
 WHERE j.workspace_id = $1 AND j.job_id = $2
   AND ($3::text[] IS NULL OR j.status = ANY($3))
   AND ($4::text IS NULL OR (j.source_app, j.external_id) > ($4, $5))

@@ -1,24 +1,26 @@
 -- upsert_recordings --
 -- Store a batch of calls, newer content over older, one row a call. Gives back only rows that were written.
--- Content has a total order, (observed_at, fingerprint), so every order of arrival ends in the same row.
+-- Content has a total order, (observed_at, replay, fingerprint), so every order of arrival ends in the same row. And the
+-- same event mapped again by a later replay replaces what it brought before, also where only metadata differs.
+-- A row is imported when its first event was accepted, so that a replay over an emptied table gives the same row.
 INSERT INTO recordings AS r (
     recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
     participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
-    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id
+    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id, replay_id, imported_at
 )
 SELECT
     c.recording_id, c.workspace_id, c.source_app, c.external_id, coalesce(who.user_id, boss.user_id),
     coalesce(given.bank_id, own.bank_id), c.title, c.full_transcript, c.segments::jsonb, c.participants::jsonb,
     c.original_transcript, c.recording_start_time, c.duration_ms, c.language, c.media::jsonb, c.source_metadata::json,
-    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id
+    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id, c.replay_id, c.received_at
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
-    $18::uuid[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::uuid[]
+    $18::uuid[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::uuid[], $23::uuid[]
 ) AS c (
     recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
     participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
-    metadata_quality, event_id, fingerprint, observed_at, received_at, job_id
+    metadata_quality, event_id, fingerprint, observed_at, received_at, job_id, replay_id
 )
 LEFT JOIN memberships who ON who.workspace_id = c.workspace_id AND who.user_id = c.owner_user_id
 LEFT JOIN LATERAL (
@@ -34,16 +36,19 @@ ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
     recording_start_time = excluded.recording_start_time, duration_ms = excluded.duration_ms,
     language = excluded.language, media = excluded.media, source_metadata = excluded.source_metadata,
     metadata_quality = excluded.metadata_quality, event_id = excluded.event_id, fingerprint = excluded.fingerprint,
-    observed_at = excluded.observed_at, received_at = excluded.received_at,
-    updated_at = greatest(now(), r.imported_at + interval '1 microsecond')
-WHERE r.fingerprint <> excluded.fingerprint
-    AND (excluded.observed_at, excluded.fingerprint) > (r.observed_at, r.fingerprint)
+    observed_at = greatest(excluded.observed_at, r.observed_at), received_at = excluded.received_at,
+    replay_id = excluded.replay_id, outcome = 'updated', updated_at = now()
+WHERE (r.fingerprint <> excluded.fingerprint
+        AND (excluded.observed_at, coalesce(excluded.replay_id, callstream_no_replay()), excluded.fingerprint)
+            > (r.observed_at, coalesce(r.replay_id, callstream_no_replay()), r.fingerprint))
+    OR (r.event_id = excluded.event_id AND excluded.replay_id > coalesce(r.replay_id, callstream_no_replay())
+        AND (r.fingerprint <> excluded.fingerprint OR r.source_metadata::text <> excluded.source_metadata::text))
 RETURNING r.workspace_id, r.source_app, r.external_id, r.recording_id, r.imported_at, (r.xmax = 0) AS is_new;
 
 -- find_recordings --
 -- The stored rows of calls whose upsert wrote nothing, to tell a redelivery from a duplicate from older content.
 SELECT r.workspace_id, r.source_app, r.external_id, r.recording_id, r.event_id, r.fingerprint, r.imported_at,
-    r.updated_at > r.imported_at AS was_updated
+    r.replay_id, r.outcome
 FROM recordings r
 JOIN unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, external_id)
     USING (workspace_id, source_app, external_id);
@@ -93,12 +98,13 @@ WHERE j.workspace_id = c.workspace_id AND j.job_id = c.job_id AND j.source_app =
 
 -- resolve_failed_imports --
 -- The call got through: its failed imports are resolved by themselves. A failed import of newer content than is stored
--- stays open: only its retry brings that content in.
+-- stays open: only its retry brings that content in. So does one of a replay whose mapping is not stored.
 UPDATE failed_imports f SET status = 'resolved', resolved_at = now(), next_retry_at = NULL
 FROM unnest($1::uuid[], $2::text[], $3::text[]) AS c (workspace_id, source_app, external_id)
 JOIN recordings r USING (workspace_id, source_app, external_id)
 WHERE f.workspace_id = c.workspace_id AND f.source_app = c.source_app AND f.external_id = c.external_id
-    AND f.status IN ('open', 'retrying', 'parked') AND (f.event_id = r.event_id OR f.observed_at < r.observed_at);
+    AND f.status IN ('open', 'retrying', 'parked') AND ((f.event_id = r.event_id
+        AND (f.replay_id IS NULL OR f.replay_id <= r.replay_id)) OR f.observed_at < r.observed_at);
 
 -- settle_failed_job_calls --
 -- Calls of jobs that failed but are stored by now through another event, with nothing left to retry.
