@@ -21,6 +21,7 @@ import uvloop
 from schemas.faults import OutageFault
 from schemas.settings import Settings, load_settings
 from schemas.topics import CLAIMS_TABLE
+from streams.intake import SparingTransport
 from streams.logs import set_up_logging
 from streams.recovery import SafeTableManager
 
@@ -62,6 +63,9 @@ class SafeApp(faust.App):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.closers: list[Callable[[], Awaitable[None]]] = []
         """Called when the app has stopped."""
+
+    def _new_transport(self) -> SparingTransport:
+        return SparingTransport(self.conf.broker_consumer, self)
 
     def _crash(self, reason: BaseException) -> None:
         """End the process after a crash, even if Faust waits for ever to commit through a thread that is gone."""

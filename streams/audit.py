@@ -4,7 +4,8 @@ A role of its own, without Faust. It reads the raw topics and the outcome topics
 the event ids that are still open. One that stays open past a limit, while no stage has anything left to read, is
 published again and counted in `import_calls_recovered_total`; an alert watches that, for it is expected to stay 0.
 
-It also sends due retries of failed imports. One audit works at a time; others stand by (a lock in PostgreSQL).
+It also sends due retries of failed imports, and replays run beside it (`streams/replay.py`). One audit works at a time;
+others stand by (a lock in PostgreSQL).
 
 After a restart it reads on from the oldest open event: that offset is what it commits. Outcomes are read again from
 the time of that event, so no list of open events has to be kept anywhere.
@@ -28,6 +29,7 @@ from schemas.faults import Fault, OutageFault
 from schemas.metrics import CALLS_RECOVERED, QUEUE_DEPTH
 from schemas.settings import Settings, load_settings
 from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
+from streams import replay
 from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
 from streams.io.bus import MAX_REQUEST, REPLAY_ID, Bus, header
@@ -36,7 +38,7 @@ from streams.logs import set_up_logging
 
 log = structlog.get_logger("audit")
 STAGES = {
-    "pipeline": (RAW, BACKFILL, REPLAY, UNIQUE, READY, DEAD, COMPLETED, SKIPPED),
+    "pipeline": (RAW, BACKFILL, REPLAY, UNIQUE, READY, DEAD, SKIPPED),
     "dedup": (NORMALIZED,),
     "transcribe": (UNIQUE,),
 }
@@ -317,11 +319,15 @@ async def _rounds(settings: Settings, url: str, stop: asyncio.Event) -> None:
 
 async def _round(settings: Settings, url: str, stop: asyncio.Event) -> None:
     async with sole_auditor(url):
-        pool = await open_pool_patiently(url, pipeline=True, size=2)
-        bus = Bus(settings.kafka or "", media.open_media(settings), source="audit", linger_ms=5)
+        pool = await open_pool_patiently(url, pipeline=True, size=4)
+        store = media.open_media(settings)
+        bus = Bus(settings.kafka or "", store, source="audit", linger_ms=5)
+        replaying = asyncio.create_task(replay.run(settings, pool, bus, store))
         try:
             await Audit(settings, bus, pool).run(stop)
         finally:
+            replaying.cancel()
+            await asyncio.wait({replaying})
             await bus.stop()
             pool.terminate()
 

@@ -242,9 +242,7 @@ class Runner:
                     raise decided
                 outcome = decided if decided is not None else await self._run(taken)
                 if isinstance(outcome, Next):
-                    await asyncio.gather(
-                        *(self.bus.publish(topic, event, carried=taken.headers) for topic, event in outcome.events)
-                    )
+                    await self._publish(outcome, taken)
                     return "next"
                 return "done"
             except OutageFault as fault:
@@ -259,6 +257,15 @@ class Runner:
             except Exception as error:
                 return await self._bury(taken, error)
         return "stale"
+
+    async def _publish(self, outcome: Next, taken: Taken) -> None:
+        if len(outcome.events) == 1:  # nearly always, and then without a task for each
+            topic, event = outcome.events[0]
+            await self.bus.publish(topic, event, carried=taken.headers)
+            return
+        await asyncio.gather(
+            *(self.bus.publish(topic, event, carried=taken.headers) for topic, event in outcome.events)
+        )
 
     async def _run(self, taken: Taken) -> Outcome:
         if self.stage.raw is not None:

@@ -5,7 +5,7 @@ calls.{raw,backfill,replay}.v1 ─ normalize ─▶ calls.normalized.v1 ─ dedu
                                                                       │   ▶ imports.skipped.v1 ◀──┘
                                                                       ▶ calls.unique.v1 ─ transcribe ─▶ calls.ready.v1
                                                                       calls.unique.v1 ─ waiting ─▶ transcriptions
-any stage ─▶ imports.dead.v1 ─ dead_letters ─▶ failed_imports          imports.{completed,skipped}.v1 ─ outcomes
+any stage ─▶ imports.dead.v1 ─ dead_letters ─▶ failed_imports          imports.skipped.v1 ─ outcomes
 """  # noqa: E501
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 
 from schemas.faults import OutageFault
 from schemas.settings import Settings
-from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
+from schemas.topics import BACKFILL, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
 from streams.agents.dead_letters import dead_letters_stage
 from streams.agents.dedup import dedup_stage
 from streams.agents.normalize import normalize_stage
@@ -47,7 +47,6 @@ def stages_of(role: str, app: SafeApp, settings: Settings, ports: Ports) -> list
         waiting_stage(UNIQUE, ports, settings),
         persist_stage(READY, ports, settings),
         dead_letters_stage(DEAD, ports, settings),
-        outcomes_stage(COMPLETED, ports, settings),
         outcomes_stage(SKIPPED, ports, settings),
     ]
 

@@ -1,6 +1,7 @@
 """persist: calls become rows, in batches, and completed events after the commit."""
 
-from schemas.calls import Call, Event
+from schemas.calls import Call, Event, ImportCompleted
+from schemas.metrics import CALLS_PROCESSED
 from schemas.outcomes import Outcome
 from schemas.settings import Settings
 from schemas.topics import Topic
@@ -15,6 +16,10 @@ def persist_stage(reads: Topic, ports: Ports, settings: Settings) -> Stage:
 
     async def run(event: Event, taken: Taken) -> Outcome:
         assert isinstance(event, Call)  # noqa: S101 - the topic's model table says so
-        return await persist(event, ports.store_call, clock.now())
+        outcome = await persist(event, ports.store_call, clock.now())
+        for _, told in outcome.events:
+            if isinstance(told, ImportCompleted):
+                CALLS_PROCESSED.labels(told.source_app, told.outcome).inc()
+        return outcome
 
     return Stage("persist", reads, run=run, window=settings.window)

@@ -20,7 +20,6 @@ class Waiver:
 
 WAIVERS = (
     Waiver("libraries", "ops", "sets up and watches the brokers themselves: topics, groups, offsets", "aiokafka"),
-    Waiver("libraries", "ops/doctor.py", "asks the vendor whether the key is good, away from any pipeline", "openai"),
     Waiver("libraries", "streams/app.py", "asks the broker whether a hole in the offsets holds records", "aiokafka"),
     Waiver("libraries", "streams/audit.py", "a reader of its own that owes nothing to Faust", "aiokafka"),
     Waiver("clock", "ops", "runs outside the pipeline: process ages, file names and ids of servers, not events"),

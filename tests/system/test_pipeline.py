@@ -8,7 +8,7 @@ import aiokafka
 import pytest
 
 from schemas.dead_letter import death_of
-from schemas.topics import COMPLETED, DEAD, NORMALIZED, RAW, READY, SKIPPED, UNIQUE
+from schemas.topics import COMPLETED, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
 from streams.io import clock
 from streams.io.bus import header, headers_of
 from streams.io.failed_imports import discard, retry
@@ -136,7 +136,7 @@ async def test_poison_of_every_kind_ends_in_the_view_and_stops_nothing(stack: St
     other = [(n, b"com.example.other" if n == "ce_type" else v) for n, v in envelope("type")]
     await bus.send(RAW.name, key["type"], b"{}", other)
     await bus.send(RAW.name, None, b"\x00" * 10, [])
-    for topic in (NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD):
+    for topic in (REPLAY, NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD):
         await bus.send(topic.name, None, b"\xc3(", [("ce_id", b"\xff\xfe"), ("dead_attempt", b"many")])
     await bus.stop()
     await stack.publish(bad_shape, good)
@@ -153,7 +153,9 @@ async def test_poison_of_every_kind_ends_in_the_view_and_stops_nothing(stack: St
 
     async def nameless() -> Any:
         rows = await stack.fetch("SELECT DISTINCT origin_topic FROM failed_imports WHERE event_id IS NULL")
-        wanted = {t.name for t in (RAW, NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD)}
+        wanted = {
+            t.name for t in (RAW, REPLAY, NORMALIZED, UNIQUE, READY, SKIPPED, DEAD)
+        }  # nobody here reads COMPLETED
         return wanted <= {row["origin_topic"] for row in rows}
 
     assert await until(nameless, 60, "the nameless poison of every topic")
