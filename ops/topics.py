@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, for_code
 from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import Settings
 from schemas.topics import CLAIMS_TABLE, TOPICS
-from streams.io.bus import MAX_REQUEST
+from streams.io.sender import MAX_REQUEST
 
 MAX_MESSAGE_BYTES: Final = MAX_REQUEST + 1024 * 1024  # room for what Kafka puts around the largest event we send
 REQUEST_MS: Final = 15_000

@@ -32,7 +32,8 @@ from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, RE
 from streams import replay
 from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
-from streams.io.bus import MAX_REQUEST, REPLAY_ID, Bus, header
+from streams.io.bus import REPLAY_ID, Bus, header
+from streams.io.sender import MAX_REQUEST
 from streams.io.store import Pool, open_pool_patiently
 from streams.logs import set_up_logging
 
@@ -46,6 +47,7 @@ STAGES = {
 INPUTS = (RAW.name, BACKFILL.name, REPLAY.name)
 OUTCOMES = (COMPLETED.name, SKIPPED.name, DEAD.name)
 OUTCOME_MARGIN_MS = 60_000
+PAUSE_SECONDS = 0.1
 LOCK = 0x63616C6C
 """The key of the advisory lock that makes one audit the working one: "call" in ASCII."""
 
@@ -131,6 +133,7 @@ class Audit:
             checked = beaten = 0.0
             while not stop.is_set():
                 batches = await consumer.getmany(timeout_ms=500, max_records=2000)
+                await asyncio.sleep(PAUSE_SECONDS)  # nothing here is in a hurry, and large fetches are cheap ones
                 now = time.monotonic()
                 for tp, records in batches.items():
                     for record in records:

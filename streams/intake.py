@@ -8,18 +8,21 @@ records, paid for here and in the broker. After records there is a short pause, 
 """
 
 import asyncio
+import logging
 import types
 from collections.abc import Coroutine, Generator
 from typing import Any
 
 from faust.transport.drivers.aiokafka import Consumer, Transport
 
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 YIELD_EVERY = 100
 
 
 class SparingConsumer(Consumer):  # type: ignore[misc]
     """Faust's consumer with a cheaper way from the fetcher to the streams. Offsets, gaps and drops are as before."""
+
+    logger = logging.getLogger("faust.transport")
 
     async def _drain_messages(self, fetcher: Any) -> None:
         try:

@@ -6,9 +6,12 @@ from typing import Any
 
 from schemas.calls import Call, ImportSkipped
 from schemas.settings import Settings
-from streams.io import outcomes, recordings
+from streams.io import outcomes, recordings, speech_state
 from streams.io.batcher import Batcher
 from streams.io.store import Pool, open_pool_patiently
+
+PAUSE_SECONDS = 0.025
+"""Between two transactions of a kind: under load they hold dozens of calls, and on an idle system nothing waits."""
 
 
 class Ports:
@@ -19,8 +22,13 @@ class Ports:
         self.store = store
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
-        self.store_call: Batcher[Call, recordings.Stored] = Batcher(self._store_calls, recordings.key_of)
-        self.record_skip: Batcher[ImportSkipped, None] = Batcher(self._record_skips, lambda skip: skip.key)
+        self.store_call: Batcher[Call, recordings.Stored] = Batcher(
+            self._store_calls, recordings.key_of, pause=PAUSE_SECONDS
+        )
+        self.record_skip: Batcher[ImportSkipped, None] = Batcher(
+            self._record_skips, lambda skip: skip.key, pause=PAUSE_SECONDS
+        )
+        self.note_waiting: Batcher[Call, None] = Batcher(self._note_waiting, recordings.key_of)
 
     async def pool(self) -> Pool:
         """The pool that sees all workspaces; waits for a database that is still starting."""
@@ -41,3 +49,6 @@ class Ports:
 
     async def _record_skips(self, skips: Sequence[ImportSkipped]) -> Sequence[None]:
         return await outcomes.record_skips(await self.pool(), skips)
+
+    async def _note_waiting(self, calls: Sequence[Call]) -> Sequence[None]:
+        return await speech_state.waiting(await self.pool(), calls)

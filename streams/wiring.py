@@ -32,6 +32,8 @@ from streams.runner import Runner, Stage
 
 log = structlog.get_logger("wiring")
 BEAT_SECONDS = 5.0
+ROUND_MS = 15
+"""Between two rounds of publishing: long enough for full requests under load, and nothing waits on an idle system."""
 
 
 def stages_of(role: str, app: SafeApp, settings: Settings, ports: Ports) -> list[Stage]:
@@ -56,12 +58,13 @@ def wire(app: SafeApp, role: str, settings: Settings) -> list[Runner]:
     store = media.open_media(settings)
     ports = Ports(settings, store)
     runners: list[Runner] = []
+    bus = Bus(settings.kafka or "", store, source=role, linger_ms=ROUND_MS)
     for stage in stages_of(role, app, settings, ports):
-        bus = Bus(settings.kafka or "", store, source=stage.name, linger_ms=20)
-        runner = Runner(stage, bus, store, app, breaker=settings.breaker)
+        runner = Runner(stage, bus.named(stage.name), store, app, breaker=settings.breaker)
         runners.append(runner)
         _agent(app, stage, runner)
-        app.closers += [runner.stop, bus.stop]
+        app.closers.append(runner.stop)
+    app.closers.append(bus.stop)
     name, beating = settings.worker_name or role, asyncio.Lock()
 
     def blocked() -> str:

@@ -19,11 +19,18 @@ class Batcher(Generic[T, R]):
     """
 
     def __init__(
-        self, handle: Callable[[Sequence[T]], Awaitable[Sequence[R]]], key: Callable[[T], Hashable], size: int = 500
+        self,
+        handle: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        key: Callable[[T], Hashable],
+        size: int = 500,
+        pause: float = 0.0,
     ) -> None:
+        """`pause`: seconds between the starts of two batches, so that under load each is worth its transaction."""
         self._handle = handle
         self._key = key
         self._size = size
+        self._pause = pause
+        self._next_at = 0.0
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._running: asyncio.Task[None] | None = None
 
@@ -36,8 +43,10 @@ class Batcher(Generic[T, R]):
         return await future
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
         while self._waiting:
+            await asyncio.sleep(max(0.0, self._next_at - loop.time()))
+            self._next_at = loop.time() + self._pause
             batch = self._take()
             try:
                 results = await self._handle([item for item, _ in batch])

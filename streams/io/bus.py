@@ -4,15 +4,13 @@ Events are CloudEvents 1.0 in the Kafka binary binding. A value above 512 KB goe
 carries a reference (`ce_dataref`, the claim check). `attempt` counts tries of an event, over all stages, from 1.
 """
 
-import asyncio
+import copy
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-import aiokafka
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from obstore.store import ObjectStore
 from pydantic import ValidationError
@@ -23,9 +21,9 @@ from schemas.dead_letter import Headers
 from schemas.faults import InvalidCall, OutageFault
 from schemas.topics import Topic
 from streams.io import clock, media
+from streams.io.sender import Sender
 
 MAX_INLINE = 512 * 1024
-MAX_REQUEST = 2 * 1024 * 1024
 ATTEMPT = "attempt"
 REPLAY_ID = "ce_replayid"
 """On an event that a replay brought: the replay's id. A raw event has it only here, its value stays as it was."""
@@ -113,59 +111,31 @@ def _why(error: ValidationError) -> InvalidCall:
     return InvalidCall("wrong_shape", f"The event has the wrong shape: {where}: {first['msg']}.", field=where)
 
 
-def producer_settings(bootstrap: str, linger_ms: int) -> Mapping[str, Any]:
-    """How every producer of ours is set up: nothing is sent until all replicas have it; zstd; murmur2."""
-    return {
-        "bootstrap_servers": bootstrap,
-        "acks": "all",
-        "linger_ms": linger_ms,
-        "compression_type": "zstd",
-        "max_request_size": MAX_REQUEST,
-        "max_batch_size": 256 * 1024,
-        "request_timeout_ms": 30_000,
-    }
-
-
 class Bus:
     """A producer. `await publish(...)` returns only when the broker has the event."""
 
     def __init__(self, bootstrap: str, store: ObjectStore, *, source: str, linger_ms: int = 2) -> None:
-        self._settings = producer_settings(bootstrap, linger_ms)
+        self._sender = Sender(bootstrap, linger_ms / 1000, _away)
         self._store = store
         self._source = source
-        self._producer: aiokafka.AIOKafkaProducer | None = None
-        self._starting = asyncio.Lock()
+
+    def named(self, source: str) -> "Bus":
+        """The same connection under another name: what shares it shares its requests too."""
+        other = copy.copy(self)
+        other._source = source
+        return other
 
     async def start(self) -> None:
         """Connect. Raises `OutageFault` when the broker is not there."""
-        producer = aiokafka.AIOKafkaProducer(**self._settings)
-        try:
-            await producer.start()
-        except BaseException as error:
-            await producer.stop()
-            if isinstance(error, KafkaError | OSError):
-                raise _away(error) from error
-            raise
-        self._producer = producer
+        await self._sender.start()
 
     async def stop(self) -> None:
         """Send what is still waiting and disconnect."""
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
-
-    async def _connected(self) -> aiokafka.AIOKafkaProducer:
-        if self._producer is None:
-            async with self._starting:
-                if self._producer is None:
-                    await self.start()
-        producer = self._producer
-        assert producer is not None  # noqa: S101
-        return producer
+        await self._sender.stop()
 
     async def ping(self) -> None:
         """Ask the broker for its metadata. Raises `OutageFault` when it does not answer."""
-        producer = await self._connected()
+        producer = await self._sender.connected()
         try:
             if not await producer.client.force_metadata_update():
                 raise _away(KafkaError("no metadata"))
@@ -181,8 +151,7 @@ class Bus:
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
         """Send bytes as they are and wait for the broker. Raises as `publish` does."""
         try:
-            delivery = await (await self._connected()).send(topic, key=key, value=value, headers=headers)
-            await delivery
+            await self._sender.send(topic, key, value, headers)
         except MessageSizeTooLargeError as error:
             raise InvalidCall("too_large_for_kafka", "The event is too large to be sent.", detail=str(error)) from error
         except (KafkaError, OSError) as error:

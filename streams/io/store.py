@@ -48,8 +48,9 @@ async def open_pool(url: str, *, pipeline: bool = False, size: int = 8) -> async
     settings = {"application_name": "callstream"} | ({"callstream.scope": "pipeline"} if pipeline else {})
     with outages():
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=size, init=_prepare, server_settings=settings, command_timeout=60
-        )
+            url, min_size=1, max_size=size, init=_prepare, server_settings=settings, command_timeout=60,
+            reset=_as_it_is if pipeline else None,
+        )  # fmt: skip
         unsafe = await pool.fetchval(
             "SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (SELECT FROM pg_class c WHERE c.relname = 'recordings'"
             " AND pg_has_role(r.oid, c.relowner, 'USAGE')) FROM pg_roles r WHERE r.rolname = current_user"
@@ -77,6 +78,10 @@ async def open_pool_patiently(url: str, *, pipeline: bool = False, size: int = 8
 async def _prepare(connection: Any) -> None:
     for name in ("json", "jsonb"):
         await connection.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def _as_it_is(connection: Any) -> None:
+    """The pipeline's connections are never set to anything, so there is nothing to reset at each use."""
 
 
 @asynccontextmanager

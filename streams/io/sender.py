@@ -1,0 +1,130 @@
+"""A Kafka producer that sends in rounds: what comes in meanwhile goes together, to all partitions in one request.
+
+aiokafka's own linger counts for each partition from its first record, so eight partitions at some hundreds of records a
+second make a request of one or two records each, and broker and client pay for the request more than for the record.
+Here the first record goes at once, and the next round starts when the pause is over.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aiokafka
+from aiokafka.errors import KafkaError
+
+from schemas.dead_letter import Headers
+
+MAX_REQUEST = 2 * 1024 * 1024
+Away = Callable[[Exception], Exception]
+Letter = tuple[str, bytes | None, bytes | None, Headers, "asyncio.Future[None]"]
+
+
+def producer_settings(bootstrap: str) -> dict[str, Any]:
+    """How every producer of ours is set up: nothing is sent until all replicas have it; zstd; murmur2."""
+    return {
+        "bootstrap_servers": bootstrap,
+        "acks": "all",
+        "linger_ms": 0,
+        "compression_type": "zstd",
+        "max_request_size": MAX_REQUEST,
+        "max_batch_size": 256 * 1024,
+        "request_timeout_ms": 30_000,
+    }
+
+
+class Sender:
+    """`await send(...)` returns when the broker has the record. Errors are the driver's own, but at the start."""
+
+    def __init__(self, bootstrap: str, pause_seconds: float, away: Away) -> None:
+        self._settings = producer_settings(bootstrap)
+        self._pause = pause_seconds
+        self._away = away
+        self._producer: aiokafka.AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+        self._waiting: list[Letter] = []
+        self._rounds: asyncio.Task[None] | None = None
+        self._next_at = 0.0
+
+    async def start(self) -> None:
+        """Connect. Raises what `away` makes of the driver's errors when the broker is not there."""
+        producer = aiokafka.AIOKafkaProducer(**self._settings)
+        try:
+            await producer.start()
+        except BaseException as error:
+            await producer.stop()
+            if isinstance(error, KafkaError | OSError):
+                raise self._away(error) from error
+            raise
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Send what is still waiting and disconnect."""
+        if self._producer is not None:
+            self._pause, self._next_at = 0.0, 0.0
+            if self._rounds is not None:
+                await asyncio.gather(self._rounds, return_exceptions=True)
+            await self._producer.stop()
+            self._producer = None
+
+    async def connected(self) -> aiokafka.AIOKafkaProducer:
+        """The producer, started when first asked for."""
+        if self._producer is None:
+            async with self._starting:
+                if self._producer is None:
+                    await self.start()
+        producer = self._producer
+        assert producer is not None  # noqa: S101
+        return producer
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Send with the next round and wait for the broker."""
+        producer = await self.connected()
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((topic, key, value, headers, told))
+        if self._rounds is None or self._rounds.done():
+            self._rounds = asyncio.create_task(self._work(producer))
+        await told
+
+    async def _work(self, producer: aiokafka.AIOKafkaProducer) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                await asyncio.sleep(max(0.0, self._next_at - loop.time()))  # also 0: whoever is ready now joins
+                self._next_at = loop.time() + self._pause
+                letters, self._waiting = self._waiting, []
+                for letter in letters:
+                    await _post(producer, letter)
+        except BaseException as error:
+            for *_, told in self._waiting:
+                _tell(told, error if isinstance(error, Exception) else KafkaError("the sender was stopped"))
+            self._waiting = []
+            raise
+
+
+async def _post(producer: aiokafka.AIOKafkaProducer, letter: Letter) -> None:
+    topic, key, value, headers, told = letter
+    if told.done():  # nobody waits any more
+        return
+    try:
+        delivery = await producer.send(topic, key=key, value=value, headers=headers)
+    except Exception as error:
+        _tell(told, error)
+    else:
+        delivery.add_done_callback(partial(_pass_on, told))
+
+
+def _pass_on(told: "asyncio.Future[None]", delivery: "asyncio.Future[Any]") -> None:
+    if delivery.cancelled():
+        _tell(told, KafkaError("the delivery was given up"))
+    else:
+        _tell(told, delivery.exception())
+
+
+def _tell(told: "asyncio.Future[None]", error: BaseException | None) -> None:
+    if told.done():
+        return
+    if error is None:
+        told.set_result(None)
+    else:
+        told.set_exception(error)
