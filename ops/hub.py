@@ -90,12 +90,13 @@ async def _import(
         if not wait or stop.is_set():
             summary = await show.look(ports, caller, sent)
         else:
-            summary = await _follow(ports, caller, sent, stop)
+            summary = await follow(ports, caller, sent, stop)
         await show.first_failures(ports, caller, sent, summary)
     return summary, sent, stop.is_set()
 
 
-async def _follow(ports: Any, caller: Any, sent: "Sent", stop: asyncio.Event) -> "Summary":
+async def follow(ports: Any, caller: Any, sent: "Sent", stop: asyncio.Event) -> "Summary":
+    """Wait for the outcomes of an import with a progress bar; say when nobody works on it."""
     from ops import show
 
     loop = asyncio.get_running_loop()
@@ -146,19 +147,27 @@ def list_jobs(limit: Limit = 20, as_json: AsJson = False) -> None:
 
 
 @hub.command()
-def tail(source: Annotated[str | None, typer.Option(help="Only this source.")] = None, as_json: AsJson = False) -> None:
-    """Follow completed imports as they happen, until Ctrl-C."""
-    from ops import show
+def tail(
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    since: Annotated[
+        str, typer.Option("--from", metavar="WHEN", help="beginning, now, or a time: 2026-01-31T09:00:00Z.")
+    ] = "now",
+    workspace: Annotated[UUID | None, typer.Option(help="Only this workspace.")] = None,
+    as_json: AsJson = False,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+) -> None:
+    """Follow completed imports as they happen, or from a time on, until Ctrl-C."""
+    from ops import tail as tailing
 
-    async def work() -> None:
-        async for event in show.completed(load_settings(), source):
-            if as_json:
-                show.print_json(event, one_line=True)
-            else:
-                parts = (event.imported_at, event.outcome, event.source_app, event.external_id, event.title)
-                typer.echo("  ".join(show.cell(part) for part in parts))
-
-    asyncio.run(work())
+    try:
+        start = tailing.read_start(since)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{since!r} is neither `beginning` nor `now` nor a time such as 2026-01-31T09:00:00Z.", param_hint="--from"
+        ) from None
+    wanted = tailing.Wanted(source, workspace)
+    shown = tailing.json_of if as_json else tailing.line_of
+    asyncio.run(tailing.show_events(load_settings(), start, wanted, count, lambda seen: typer.echo(shown(seen))))
 
 
 @failed.callback()

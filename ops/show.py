@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import aiokafka
-from aiokafka.errors import KafkaError
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,11 +23,9 @@ from api.jobs import Job
 from api.ports import Ports, open_ports
 from ops.importing import Sent
 from ops.migrate import find_home
-from schemas.calls import ImportCompleted
-from schemas.faults import ConfigFault, InvalidCall, OutageFault
+from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import Settings
-from schemas.topics import COMPLETED
-from streams.io import bus, media, queries, retries
+from streams.io import queries, retries
 from streams.io.store import in_workspace
 
 NOTHING: Final = "–"
@@ -313,28 +309,3 @@ def byte_bar(what: str, total: int) -> Progress:
     )  # fmt: skip
     progress.add_task(what, total=total)
     return progress
-
-
-async def completed(settings: Settings, source: str | None) -> AsyncIterator[ImportCompleted]:
-    """Completed imports from now on, one after the other, without end. Raises `OutageFault` when Kafka goes away."""
-    if settings.kafka is None:
-        raise ConfigFault(
-            "kafka_unset", "No Kafka is known here. Start `callstream up` first, or set CALLSTREAM_KAFKA."
-        )
-    store = media.open_media(settings)
-    consumer = aiokafka.AIOKafkaConsumer(
-        COMPLETED.name, bootstrap_servers=settings.kafka, auto_offset_reset="latest", enable_auto_commit=False
-    )
-    try:
-        await consumer.start()
-        async for record in consumer:
-            try:
-                event = await bus.decode(COMPLETED, record.value, record.headers, store)
-            except InvalidCall:
-                continue  # not ours
-            if isinstance(event, ImportCompleted) and source in (None, event.source_app):
-                yield event
-    except (KafkaError, OSError) as error:
-        raise OutageFault("broker_away", "Kafka cannot be reached.", detail=repr(error)) from error
-    finally:
-        await consumer.stop()
