@@ -11,7 +11,7 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.13 python3.12 python3.11 python
 	then echo $$candidate; break; fi; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock clean
+.PHONY: help setup run test check bench chaos lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,13 @@ check: setup ## lint, types, house rules and the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/unit tests/house tests/property
+
+bench: setup ## measure the stream and write bench/RESULTS.md; takes two hours, or minutes with BENCH=--quick
+	@$(BIN)/python -m bench $(BENCH)
+
+chaos: setup ## break everything for about MINUTES=10 with REBALANCES=60 and account for every event; SEED= repeats a run
+	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REBALANCES),--rebalances $(REBALANCES)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(CUT),--cut $(CUT)) $(if $(KEYS),--keys $(KEYS)) $(if $(OUT),--out "$(OUT)")
 
 lock: setup ## resolve the dependencies again and write the lock files
 	@$(COMPILE) --extra dev -o requirements-dev.lock

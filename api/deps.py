@@ -15,6 +15,7 @@ from api.problems import Problem
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
+OPERATORS = frozenset({"owner", "support"})
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, `csk_…`.")
 _cookie = APIKeyCookie(name=auth.SESSION_COOKIE, auto_error=False, description="A person's session.")
@@ -53,6 +54,18 @@ async def get_caller(
     return caller
 
 
+def must_be_operator(caller: Caller) -> Caller:
+    """The caller, who may do what touches a whole workspace. 403 for a member."""
+    if caller.role not in OPERATORS:
+        raise Problem(403, "not_allowed", "Only an owner of this workspace or support may do this. Ask an owner.")
+    return caller
+
+
+async def get_operator(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
+    """The same, as a dependency."""
+    return must_be_operator(caller)
+
+
 def same_origin(request: Request) -> bool:
     """Whether the browser says the request comes from a page of this very installation."""
     origin = request.headers.get("origin")
@@ -78,4 +91,5 @@ def _unknown(sentence: str) -> Problem:
 
 
 TheCaller = Annotated[Caller, Depends(get_caller)]
+TheOperator = Annotated[Caller, Depends(get_operator)]
 ThePorts = Annotated[Ports, Depends(get_ports)]

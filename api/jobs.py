@@ -8,10 +8,11 @@ from pydantic import BaseModel
 
 from api import auth, failed_imports
 from api.auth import Caller
+from api.deps import must_be_operator
 from api.paging import Items, cursor_id, cursor_text, cursor_time, decode_cursor, page
 from api.ports import Ports
 from api.problems import Problem, not_found
-from streams.io import clock, queries
+from streams.io import clock, queries, replays
 from streams.io.store import in_workspace
 
 SQL = queries.load("jobs")
@@ -59,8 +60,18 @@ class JobDetail(Job):
     errors: list[JobError]
 
 
+class Transcription(BaseModel):
+    """Where the speech to text of a call stands. `chunks_total` is null as long as nobody knows how many parts a
+    recording has; one in a single piece has one."""
+
+    state: Literal["waiting", "running", "done"]
+    chunks_done: int
+    chunks_total: int | None
+
+
 class JobCall(BaseModel):
-    """A call of a job. `detail` is the sentence for the person, `call_id` the call in the library once it is there."""
+    """A call of a job. `detail` is the sentence for the person, `call_id` the call in the library once it is there.
+    `transcription` is null for a call that came with its transcript, that has not got so far, or that failed."""
 
     source_app: str
     external_id: str
@@ -70,6 +81,7 @@ class JobCall(BaseModel):
     call_id: UUID | None
     failed_import_id: UUID | None
     next_retry_at: datetime | None
+    transcription: Transcription | None
     updated_at: datetime
 
 
@@ -79,11 +91,13 @@ class Retried(BaseModel):
     retried_count: int
 
 
-def status_of(counts: dict[str, int], *, total: int, open_ended: bool, cancelled: bool) -> JobStatus:
-    """A job's state out of its calls'. Discarded calls are neither good nor bad."""
+def status_of(
+    counts: dict[str, int], *, total: int, open_ended: bool, cancelled: bool, broken: bool = False
+) -> JobStatus:
+    """A job's state out of its calls'. Discarded calls are neither good nor bad. `broken`: a replay that gave up."""
     ended = sum(counts.values()) - counts["pending"] - counts["waiting"]
-    if cancelled:
-        return "cancelled"
+    if cancelled or broken:
+        return "cancelled" if cancelled else "failed"
     if counts["pending"] or open_ended:
         return "in_progress" if ended or counts["waiting"] else "pending"
     if counts["waiting"]:
@@ -111,7 +125,10 @@ def _shown(row: Any, now: datetime) -> dict[str, Any]:
     counts = {name: row[name] for name in COUNTED}
     total = max(row["total_calls"], sum(counts.values()))
     ended = sum(counts.values()) - counts["pending"] - counts["waiting"]
-    status = status_of(counts, total=total, open_ended=row["open_ended"], cancelled=row["cancelled_at"] is not None)
+    status = status_of(
+        counts, total=total, open_ended=row["open_ended"], cancelled=row["cancelled_at"] is not None,
+        broken=row["replay_state"] == "failed",
+    )  # fmt: skip
     over = status in {"completed", "partial", "failed"}
     return {
         "id": row["job_id"],
@@ -177,7 +194,21 @@ def _shown_call(row: Any) -> JobCall:
     detail = row["message"] or row["reason"]
     if detail and again:
         detail = f"{detail.rstrip('.')}. Next try {again:%H:%M} UTC."
-    return JobCall(**{**dict(row), "detail": detail, "call_id": row["recording_id"]})
+    spoken = Transcription(**dict(row)) if row["state"] else None
+    if detail is None and spoken is not None and row["status"] == "pending":
+        detail = transcription_sentence(spoken)
+    return JobCall(**{**dict(row), "detail": detail, "call_id": row["recording_id"], "transcription": spoken})
+
+
+def transcription_sentence(spoken: Transcription) -> str | None:
+    """What a person is told while a recording is turned into text."""
+    if spoken.state == "waiting":
+        return "Waiting to be transcribed."
+    if spoken.state == "done":
+        return None
+    if spoken.chunks_total is None or spoken.chunks_total < 2:
+        return "Being transcribed."
+    return f"Being transcribed: {spoken.chunks_done} of {spoken.chunks_total} parts."
 
 
 async def retry_failed(ports: Ports, caller: Caller, job_id: UUID) -> Retried:
@@ -191,13 +222,22 @@ async def retry_failed(ports: Ports, caller: Caller, job_id: UUID) -> Retried:
 
 
 async def cancel(ports: Ports, caller: Caller, job_id: UUID) -> JobDetail:
-    """Mark the job as cancelled. Calls that were accepted already still arrive: they were promised."""
+    """Mark the job as cancelled. Calls that were accepted already still arrive: they were promised.
+
+    A replay is cancelled as under `/api/replays`, by those who may start one.
+    """
     before = await get_job(ports, caller, job_id)
     if before.status in {"completed", "partial", "failed"}:
         raise Problem(409, "already_over", f"This import is {before.status}: there is nothing left to cancel.")
+    is_replay = before.job_type == "replay"
+    if is_replay:
+        must_be_operator(caller)
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        await connection.execute(SQL["cancel_job"], caller.workspace_id, job_id)
-        await auth.audit(connection, caller, caller.workspace_id, "import.cancelled", str(job_id))
+        if not is_replay:
+            await connection.execute(SQL["cancel_job"], caller.workspace_id, job_id)
+        if not is_replay or await replays.cancel(connection, caller.workspace_id, job_id):
+            action = "replay.cancelled" if is_replay else "import.cancelled"
+            await auth.audit(connection, caller, caller.workspace_id, action, str(job_id))
     return await get_job(ports, caller, job_id)
 
 

@@ -14,7 +14,10 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from ops.archive import archive
 from ops.hub import failed, hub
+from ops.replay import replay
+from ops.usage import usage
 from schemas.faults import ConfigFault, Fault
 from schemas.settings import Settings, load_settings
 
@@ -33,7 +36,10 @@ webhooks = typer.Typer(help="Addresses that vendors post to.", no_args_is_help=T
 app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(hub)
+app.add_typer(usage)
 app.add_typer(failed, name="failed")
+app.add_typer(replay, name="replay", short_help="Read the archive of raw calls again, or say what that would change.")
+app.add_typer(archive, name="archive")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -165,14 +171,20 @@ def topics() -> None:
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    as_json: AsJson = False,
+    speech: Annotated[
+        bool,
+        typer.Option("--speech/--no-speech", help="Have a second of audio transcribed; it costs a cent's fraction."),
+    ] = True,
+) -> None:
     """Say what each setting is and where it comes from, and what is wrong, in plain words."""
     from ops import doctor as checks
     from ops import show
 
     settings = load_settings()
     shown = checks.shown_settings(settings, os.environ, checks.read_dotenv(), checks.read_instance(settings))
-    findings = run(checks.examine(settings))
+    findings = run(checks.examine(settings, speech=speech))
     if as_json:
         show.print_json(
             {

@@ -1,17 +1,21 @@
 """`callstream doctor`: each setting and where it comes from, and what is wrong in plain words. It changes nothing."""
 
+import array
 import asyncio
 import json
+import math
 import os
 import shutil
 import sys
 import tempfile
+import time
+import wave
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-import openai
 import psycopg
 from dotenv import dotenv_values
 from pydantic import AliasChoices, SecretStr
@@ -23,10 +27,13 @@ from schemas.settings import INSTANCE_FILE, Settings
 from streams.io import clock, media, queries
 from streams.io.secrets import open_secrets
 from streams.io.store import open_pool
+from streams.io.whisper import Whisper
 
 CALLS: Final = queries.load("calls")
 MIN_FREE_BYTES: Final = 2 * 1024**3
 CHECK_SECONDS: Final = 20.0
+SPEECH_SECONDS: Final = 60.0
+"""How long the speech service may take: a server of one's own loads its model for the first request."""
 FRESH_SECONDS: Final = 30.0
 ROLES: Final = ("pipeline", "dedup", "transcribe", "audit")
 MASK: Final = "•••"
@@ -135,8 +142,9 @@ def read_dotenv() -> dict[str, Any]:
     return dict(dotenv_values(".env"))
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Every check. One that fails, whatever the reason, is a finding and stops no other."""
+async def examine(settings: Settings, *, speech: bool = True) -> list[Finding]:
+    """Every check. One that fails, whatever the reason, is a finding and stops no other. `speech`: send the speech
+    service a second of audio, which costs a cent's fraction."""
     checks: list[tuple[str, Callable[[Settings], Awaitable[str]]]] = [
         ("Python", check_python),
         ("Data directory", check_data_dir),
@@ -146,7 +154,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("Migrations", check_migrations),
         ("Media store", check_media),
         ("Secret keys", check_secrets),
-        ("Speech to text", check_speech),
+        ("Speech to text", check_speech if speech else check_speech_setup),
         ("Roles", check_roles),
     ]
     return list(await asyncio.gather(*(_checked(name, check(settings)) for name, check in checks)))
@@ -158,7 +166,7 @@ class Unwell(Exception):
 
 async def _checked(name: str, check: Awaitable[str]) -> Finding:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(CHECK_SECONDS + (SPEECH_SECONDS if name == "Speech to text" else 0)):
             return Finding(name, True, await check)
     except (Unwell, Fault) as problem:
         return Finding(name, False, str(problem))
@@ -265,7 +273,9 @@ async def check_media(settings: Settings) -> str:
         if await media.get_bytes(store, key) != b"{}":
             raise Unwell("The media store gives back something else than was put in. Check CALLSTREAM_MEDIA_URL.")
     finally:
-        await store.delete_async(key)
+        # Not `delete_async`: its thread may still be telling us that it is done while the interpreter shuts down, and
+        # that aborts the process.
+        await asyncio.to_thread(store.delete, key)
     return masked_url(settings.media_url) if settings.media_url else str((settings.data_dir / "media").absolute())
 
 
@@ -275,29 +285,63 @@ async def check_secrets(settings: Settings) -> str:
     return f"new secrets are encrypted under the key {keys.newest}"
 
 
-async def check_speech(settings: Settings) -> str:
-    """Speech to text is set up and lets us in. Nothing is transcribed."""
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else None
-    if key is None and settings.openai_base_url is None:
+async def check_speech_setup(settings: Settings) -> str:
+    """Speech to text is set up. Nothing is sent."""
+    return f"{_speech_service(settings)}; not asked"
+
+
+def _speech_service(settings: Settings) -> str:
+    if settings.openai_api_key is None and settings.openai_base_url is None:
         raise Unwell(
             "OPENAI_API_KEY is not set: transcripts are imported, but recordings become failed imports until it is. "
             "Set it, or OPENAI_BASE_URL for a server of your own."
         )
-    where = settings.openai_base_url or "OpenAI"
-    client = openai.AsyncOpenAI(api_key=key or "none", base_url=settings.openai_base_url, max_retries=0, timeout=10)
+    where = masked(settings.openai_base_url) if settings.openai_base_url else "OpenAI"
+    return f"{where}, model {settings.openai_model}"
+
+
+async def check_speech(settings: Settings) -> str:
+    """The speech service transcribes a second of audio, with the very code that transcribes recordings."""
+    service = _speech_service(settings)
+    speech = Whisper(settings.model_copy(update={"transcribe_timeout_seconds": SPEECH_SECONDS}))
+    began = time.perf_counter()
     try:
-        await client.models.list()
-    except (openai.AuthenticationError, openai.PermissionDeniedError):
-        raise Unwell(f"{where} refuses the key. Set OPENAI_API_KEY to one that works.") from None
-    except openai.NotFoundError:
-        return f"{where} answers, model {settings.openai_model}"
-    except openai.OpenAIError as error:
-        raise Unwell(
-            f"{where} cannot be reached ({type(error).__name__}). Check OPENAI_BASE_URL and the network."
-        ) from None
+        with tempfile.TemporaryDirectory(prefix="callstream-doctor-") as folder:
+            tone = Path(folder) / "audio.wav"
+            write_tone(tone)
+            await speech.transcribe(tone, tone.name, settings.openai_model, settings.openai_language)
+    except Fault as fault:
+        sentence = fault.sentence.replace(", restart, then press Retry.", ", and restart.")
+        sentence = sentence.replace(", then press Retry.", ".")
+        detail = f" ({fault.detail.strip()})" if fault.detail.strip() else ""
+        raise Unwell(f"{service}: {sentence}{SPEECH_ADVICE.get(fault.reason, '')}{detail}") from None
     finally:
-        await client.close()
-    return f"{where} answers and takes the key, model {settings.openai_model}"
+        await speech.close()
+    return f"{service}, transcribed a second of audio in {time.perf_counter() - began:.1f} s"
+
+
+SPEECH_ADVICE: Final = {
+    "speech_to_text_unreachable": " Check OPENAI_BASE_URL, that a server runs there, and the network.",
+    "speech_to_text_timeout": " A model that is still being loaded may answer the next time; else look at its log.",
+    "speech_to_text_unreadable": " Check that OPENAI_BASE_URL is the address of an OpenAI-compatible API; it mostly"
+    " ends in /v1.",
+    "speech_to_text_rate_limited": " The key works; try again later.",
+    "speech_to_text_failing": " Try again later; if it stays so, ask whoever runs it.",
+}
+"""What to do, where the fault's own sentence leaves it to the runner's next try."""
+
+
+def write_tone(path: Path, seconds: float = 1.0, rate: int = 16_000) -> None:
+    """Write a soft tone of 440 Hz as a WAV file."""
+    samples = (round(6000 * math.sin(2 * math.pi * 440 * number / rate)) for number in range(int(seconds * rate)))
+    tone = array.array("h", samples)
+    if sys.byteorder == "big":
+        tone.byteswap()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(tone.tobytes())
 
 
 async def check_roles(settings: Settings) -> str:

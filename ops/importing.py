@@ -25,7 +25,7 @@ from schemas import dead_letter
 from schemas.calls import RawCall
 from schemas.dead_letter import Death
 from schemas.faults import InvalidCall, OutageFault
-from schemas.topics import DEAD, RAW
+from schemas.topics import DEAD, RAW, Topic
 from streams.io import clock, queries
 from streams.io.bus import headers_of
 from streams.io.store import in_workspace
@@ -157,7 +157,7 @@ async def _send_lines(
             SQL["add_job"], job_id, workspace_id, "upload", GENERIC.source_app, sender.user_id, 0, True
         )
     sent.jobs.append(job_id)
-    window = _Window(ports, stop, progress)
+    window = Window(ports, stop, progress)
     try:
         async with asyncio.TaskGroup() as group:
             with path.open("rb") as raw:
@@ -166,8 +166,8 @@ async def _send_lines(
                         break
                     calls = [_call_of(line, sender, job_id) for line in batch]
                     names = [f"{path.name}, line {line.number}" for line in batch]
-                    add = partial(_add_rows, ports, workspace_id, job_id, calls, names)
-                    sent.duplicates += len(calls) - await _patiently(add, stop, progress)
+                    add = partial(add_rows, ports, workspace_id, job_id, calls, names)
+                    sent.duplicates += len(calls) - await patiently(add, stop, progress)
                     for line, call in zip(batch, calls, strict=True):
                         slots = await window.enter(line.size)
                         group.create_task(window.publish(call, line.fault, slots))
@@ -176,12 +176,13 @@ async def _send_lines(
                     await asyncio.sleep(0)
     finally:
         sent.calls -= len(window.unsent)
-        await _close_job(ports, workspace_id, job_id, window.unsent, STOPPED if stop.is_set() else None)
+        await close_job(ports, workspace_id, job_id, window.unsent, STOPPED if stop.is_set() else None)
 
 
-async def _close_job(
+async def close_job(
     ports: Ports, workspace_id: UUID, job_id: UUID, unsent: Sequence[UUID], problem: str | None
 ) -> None:
+    """No more calls will come: say of those that could not be sent that they were not, and of the job why."""
     async with in_workspace(ports.pool, workspace_id) as connection:
         if unsent:
             await connection.execute(SQL["refuse_job_calls"], workspace_id, job_id, list(unsent), STOPPED)
@@ -203,7 +204,7 @@ def _call_of(line: Line, sender: intake.Sender, job_id: UUID) -> RawCall:
     )
 
 
-async def _add_rows(
+async def add_rows(
     ports: Ports, workspace_id: UUID, job_id: UUID, calls: Sequence[RawCall], names: Sequence[str]
 ) -> int:
     """Write the calls of a batch down; how many of them are new in this job."""
@@ -220,7 +221,7 @@ async def _add_rows(
     return int(done.rsplit(" ", 1)[-1])  # "INSERT 0 <rows>"
 
 
-async def _patiently(work: Callable[[], Awaitable[T]], stop: asyncio.Event, progress: Progress) -> T:
+async def patiently(work: Callable[[], Awaitable[T]], stop: asyncio.Event, progress: Progress) -> T:
     """The result of `work`, tried again for as long as one of our own servers is away and nobody told us to stop."""
     said = False
     while True:
@@ -235,11 +236,13 @@ async def _patiently(work: Callable[[], Awaitable[T]], stop: asyncio.Event, prog
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-class _Window:
-    """Bounds what is in flight, by number and by size."""
+class Window:
+    """Bounds what is in flight, by number and by size. Events with the same key go in the order they were given."""
 
-    def __init__(self, ports: Ports, stop: asyncio.Event, progress: Progress) -> None:
+    def __init__(self, ports: Ports, stop: asyncio.Event, progress: Progress, topic: Topic = RAW) -> None:
         self.unsent: list[UUID] = []
+        self._topic = topic
+        self._turns: dict[bytes, asyncio.Event] = {}
         self._ports = ports
         self._stop = stop
         self._progress = progress
@@ -255,15 +258,22 @@ class _Window:
 
     async def publish(self, call: RawCall, fault: InvalidCall | None, slots: int) -> None:
         """Publish, however long it takes; a line that could not be read goes to the dead letters."""
+        before, mine = self._turns.get(call.key), asyncio.Event()
+        self._turns[call.key] = mine
         try:
+            if before is not None:
+                await before.wait()
             if fault is None:
-                await _patiently(lambda: self._ports.bus.publish(RAW, call), self._stop, self._progress)
+                await patiently(lambda: self._ports.bus.publish(self._topic, call), self._stop, self._progress)
             else:
-                await _patiently(lambda: self._bury(call, fault), self._stop, self._progress)
+                await patiently(lambda: self._bury(call, fault), self._stop, self._progress)
         except OutageFault:
             self.unsent.append(call.event_id)
             return
         finally:
+            mine.set()
+            if self._turns.get(call.key) is mine:
+                del self._turns[call.key]
             for _ in range(slots):
                 self._slots.release()
         self._done += 1
@@ -291,16 +301,18 @@ def open_lines(raw: IO[bytes], path: Path) -> IO[bytes]:
     return gzip.open(raw) if path.name.lower().endswith(".gz") else raw  # type: ignore[return-value]
 
 
-def read_lines(file: IO[bytes]) -> Iterator[Line]:
-    """The lines that are not blank. Never holds more than one of them, nor more of it than may be sent."""
+def read_lines(file: IO[bytes], most: int | None = None) -> Iterator[Line]:
+    """The lines that are not blank, of at most `most` bytes (default: `MAX_LINE`). Never holds more than one of them,
+    nor more of it than may be sent."""
+    most = MAX_LINE if most is None else most
     number = 0
     try:
-        while chunk := file.readline(MAX_LINE + 2):  # and its line end
+        while chunk := file.readline(most + 2):  # and its line end
             number += 1
             if number == 1:
                 chunk = chunk.removeprefix(codecs.BOM_UTF8)
-            if len(chunk.rstrip(b"\r\n")) > MAX_LINE:
-                yield _too_long(number, chunk, file)
+            if len(chunk.rstrip(b"\r\n")) > most:
+                yield _too_long(number, chunk, file, most)
             elif chunk.strip():
                 yield _line(number, chunk)
     except (EOFError, OSError, zlib.error) as error:
@@ -317,7 +329,7 @@ def _line(number: int, chunk: bytes) -> Line:
         return Line(number, chunk.decode("utf-8", "replace"), len(chunk), fault)
 
 
-def _too_long(number: int, start: bytes, file: IO[bytes]) -> Line:
+def _too_long(number: int, start: bytes, file: IO[bytes], most: int) -> Line:
     size = len(start)
     digest = hashlib.sha256(start)
     while not start.endswith(b"\n") and (rest := file.readline(MAX_LINE)):
@@ -325,7 +337,7 @@ def _too_long(number: int, start: bytes, file: IO[bytes]) -> Line:
         digest.update(rest)
         if rest.endswith(b"\n"):
             break
-    sentence = f"This line is longer than {MAX_LINE // 1024**2} MB, which is the most a call may have. Make it shorter."
+    sentence = f"This line is longer than {most // 1024**2} MB, which is the most a call may have. Make it shorter."
     fault = InvalidCall("line_too_long", sentence, detail=f"{size} bytes, SHA-256 {digest.hexdigest()}")
     # The beginning alone: enough to see which call it was. Cut off, it is no JSON, so its id is made of its bytes.
     return Line(number, start[:KEPT_OF_LONG_LINE].decode("utf-8", "replace"), KEPT_OF_LONG_LINE, fault)

@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
 from ops.supervise import Supervisor, child_env
+from ops.topics import partition_counts
 from schemas.settings import Settings
 from schemas.topics import BY_NAME
 
@@ -211,7 +212,10 @@ async def broker_eyes(settings: Settings) -> Any:
         await consumer.start()
 
         async def look(role: str) -> Look:
-            offsets = await group_offsets(admin, consumer, f"{settings.group_prefix}-{role}")
+            from streams.audit import STAGES  # not before PROMETHEUS_MULTIPROC_DIR is set: it counts
+
+            topics = [topic.name for topic in STAGES[role]]
+            offsets = await group_offsets(admin, consumer, f"{settings.group_prefix}-{role}", topics)
             return Look(time.monotonic(), offsets)
 
         yield look
@@ -221,9 +225,10 @@ async def broker_eyes(settings: Settings) -> Any:
 
 
 async def group_offsets(
-    admin: AIOKafkaAdminClient, consumer: aiokafka.AIOKafkaConsumer, group: str
+    admin: AIOKafkaAdminClient, consumer: aiokafka.AIOKafkaConsumer, group: str, topics: Sequence[str]
 ) -> dict[Partition, tuple[int, int]]:
-    """Per partition of the group: the next offset it will read, and the topic's end. A group nobody knows has none."""
+    """Per partition of the group: the next offset it will read, and the topic's end. Where nobody is in the group and
+    nobody ever committed, as when its only worker hangs from its start, all of `topics` is its business."""
     committed = {
         partition: found.offset
         for partition, found in (await admin.list_consumer_group_offsets(group)).items()
@@ -231,7 +236,9 @@ async def group_offsets(
     }
     # What members hold now. A topic of an older version, committed once but held by nobody, is not waited for.
     held = await assigned(admin, group)
-    partitions = [partition for partition in (held or committed) if partition.topic in BY_NAME]
+    counts = {} if held or committed else await partition_counts(admin)
+    never = [aiokafka.TopicPartition(topic, n) for topic in topics for n in range(counts.get(topic, 0))]
+    partitions = [partition for partition in (held or committed or never) if partition.topic in BY_NAME]
     if not partitions:
         return {}
     ends = await consumer.end_offsets(partitions)

@@ -23,5 +23,7 @@ API_REQUESTS = Counter("platform_api_requests_total", "Requests to vendors", ["p
 API_LATENCY = Histogram("platform_api_latency_seconds", "Seconds a vendor took", ["platform", "endpoint"])
 # Audio sent to the speech-to-text vendor, in seconds
 AUDIO_SECONDS = Counter("import_audio_seconds_total", "Seconds of audio transcribed")
+# What the vendor probably bills for it, in US dollars; audio whose price is not known is not in it
+SPEECH_COST = Counter("import_speech_cost_dollars_total", "Estimated cost of speech to text in US dollars")
 # Roles the watchdog ended because they stood still
 STALLED_RESTARTS = Counter("import_stalled_restarts_total", "Workers restarted for standing still", ["role"])

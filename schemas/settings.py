@@ -2,13 +2,50 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 INSTANCE_FILE = "instance.json"
 """Written (mode 0600) under DATA_DIR by `callstream up`: addresses of the embedded servers, for the other commands."""
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class SpeechChoice(BaseModel):
+    """How recordings of one source are transcribed, where that differs from the other settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(default=None, min_length=1)
+    language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
+
+
+def _as_json(example: str) -> WrapValidator:
+    """A setting that is given as JSON; what is wrong with it is said together with how to write it."""
+
+    def read(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(json.loads(value) if isinstance(value, str) else value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            found = ": ".join([*map(str, first["loc"]), first["msg"]])
+        except ValueError:
+            found = "it is no JSON"
+        how = f"write it in one line as {example}"
+        raise PydanticCustomError("setting_as_json", "{how} ({found})", {"how": how, "found": found})
+
+    return WrapValidator(read)
 
 
 class Settings(BaseSettings):
@@ -45,6 +82,12 @@ class Settings(BaseSettings):
     )
     openai_model: str = "whisper-1"
     openai_language: str | None = None
+    speech_prices: Annotated[dict[str, Price], NoDecode, _as_json('{"whisper-1": 0.006}')] = {}
+    """US dollars a minute by model, as JSON: where a price has changed, and for models and services we do not know."""
+    speech_by_source: Annotated[dict[str, SpeechChoice], NoDecode, _as_json('{"zoom": {"language": "de"}}')] = {}
+    """Model and language for single sources, as JSON: `{"zoom": {"model": "…", "language": "de"}}`."""
+    transcribe_chunks: int = Field(default=3, ge=1)
+    """Parts of one long recording that are transcribed at a time."""
     transcribe_window: int = Field(default=4, ge=1)
     """Transcriptions in flight per worker."""
     transcribe_timeout_seconds: float = 900.0

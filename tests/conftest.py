@@ -1,8 +1,6 @@
 """Fixtures on real parts: one embedded Kafka and PostgreSQL a session, a fresh database a test, a running stack."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,21 +12,26 @@ import asyncpg
 import psycopg
 import pytest
 
-from ops.local import Local, start_local
+from ops.local import Local
 from ops.migrate import ensure_home, migrate
 from ops.topics import create_topics
 from schemas.settings import Settings
 from streams.io.store import open_pool
-from tests.servers import shared_servers
+from tests.servers import addresses_of, own_servers, shared_servers
 from tests.stack import Stack, start_stack
 
 HERE = Path(__file__).parent
+HANG_SECONDS = 600
+"""When a test that sets no limit of its own is ended: the suite never hangs."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first: a broken house rule is seen before a broker starts."""
+    """Quick tests first: a broken house rule is seen before a broker starts. Each with a limit."""
     order = {"house": 0, "unit": 1, "property": 2, "contract": 3, "system": 4, "browser": 5}
     items.sort(key=lambda item: order.get(item.path.relative_to(HERE).parts[0], 9))
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(HANG_SECONDS))
 
 
 @dataclass
@@ -108,14 +111,9 @@ async def stack(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 @pytest.fixture(scope="session")
 async def servers() -> AsyncIterator[Local]:
-    """Kafka and PostgreSQL that tests may stop. Not under pytest's folder: it is closed to PostgreSQL's user."""
-    folder = Path(tempfile.mkdtemp(prefix="callstream-fire-"))
-    local = start_local(folder, throwaway=True)
-    try:
+    """Kafka and PostgreSQL that tests may stop."""
+    with own_servers("fire") as local:
         yield local
-    finally:
-        local.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 FIRE = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "CALLSTREAM_RETRY_SCHEDULE_SECONDS": "[2, 2, 2, 2, 2]"}
@@ -124,16 +122,8 @@ FIRE = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": "", "CALLSTREAM_RETRY_SCHEDULE_
 @pytest.fixture(scope="session")
 async def fire(servers: Local, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A stack on them, to be killed and stalled. It has no speech-to-text key, and retries soon."""
-    addresses = {
-        "admin_url": servers.postgres.admin_url,
-        "owner_url": servers.postgres.owner_url,
-        "app_url": servers.postgres.app_url,
-    }
     stack = start_stack(
-        tmp_path_factory.mktemp("fire"),
-        servers.kafka.bootstrap,
-        servers=addresses,
-        env=FIRE,
+        tmp_path_factory.mktemp("fire"), servers.kafka.bootstrap, servers=addresses_of(servers), env=FIRE
     )
     try:
         yield stack

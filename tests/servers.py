@@ -1,17 +1,19 @@
-"""One embedded Kafka and one embedded PostgreSQL for the whole test session, started when a test first asks."""
+"""Embedded Kafka and PostgreSQL for tests: one pair for the whole session, and pairs of a test's own to be stopped."""
 
 import atexit
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
-from ops.local import Local, start_local
+from ops.local import Local, running, start_local
 
 
 class Servers(TypedDict):
-    """Where the session's servers are."""
+    """Where a pair of servers is."""
 
     kafka: str
     owner_url: str
@@ -31,10 +33,26 @@ def shared_local() -> Local:
 
 def shared_servers() -> Servers:
     """Addresses of the session's servers, which are started by the first call."""
-    local = shared_local()
+    return addresses_of(shared_local())
+
+
+def addresses_of(local: Local) -> Servers:
+    """Where these servers are."""
     return Servers(
         kafka=local.kafka.bootstrap,
         owner_url=local.postgres.owner_url,
         app_url=local.postgres.app_url,
         admin_url=local.postgres.admin_url,
     )
+
+
+@contextmanager
+def own_servers(name: str) -> Iterator[Local]:
+    """A pair of servers for somebody who stops them or wants their topics to himself. They and their folder are gone
+    afterwards. The folder is not pytest's: that one is closed to PostgreSQL's user."""
+    folder = Path(tempfile.mkdtemp(prefix=f"callstream-{name}-"))
+    try:
+        with running(folder, throwaway=True) as local:
+            yield local
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -30,7 +30,7 @@ from streams.io.bus import Bus, header
 from streams.io.secrets import generate_key
 from streams.io.store import open_pool
 from tests.fakes.openai_server import FakeOpenAI, start_fake_openai
-from tests.servers import shared_servers
+from tests.servers import Servers, shared_servers
 
 T = TypeVar("T")
 ROLES = {"api": 1, "pipeline": 1, "dedup": 1, "transcribe": 1, "audit": 1}
@@ -162,12 +162,7 @@ class Stack:
 
     def resume(self, role: str) -> None:
         """Start them again."""
-
-        async def start() -> None:
-            for child in self.supervisor._of([role]):
-                child.start()
-
-        self.loop.run(start())
+        self.loop.run(self.supervisor.start(role))
 
     def add(self, role: str, name: str, **env: str) -> Supervisor:
         """One more worker of a role, with a folder of its own and, if given, other settings."""
@@ -190,9 +185,12 @@ class Stack:
         self._others.remove(more)
 
     def stop(self) -> None:
-        """Stop everything that this stack started."""
-        for supervisor in [*self._others, self.supervisor]:
-            self.loop.run(supervisor.stop())
+        """Stop everything that this stack started, side by side."""
+
+        async def stop_all() -> None:
+            await asyncio.gather(*(supervisor.stop() for supervisor in [*self._others, self.supervisor]))
+
+        self.loop.run(stop_all())
         self.openai.stop()
         self.loop.stop()
 
@@ -207,7 +205,7 @@ def start_stack(
     bootstrap: str,
     *,
     roles: Mapping[str, int] = ROLES,
-    servers: Mapping[str, str] | None = None,
+    servers: Servers | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Stack:
     """Start callstream on a database of its own, and wait until it is ready."""
@@ -268,7 +266,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def new_database(servers: Mapping[str, str]) -> tuple[str, str]:
+def new_database(servers: Servers) -> tuple[str, str]:
     """A migrated database; the owner's and the application's address of it."""
     name = "stack_" + uuid4().hex[:8]
     with psycopg.connect(servers["admin_url"], autocommit=True) as connection:

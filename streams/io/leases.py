@@ -17,10 +17,15 @@ from schemas.faults import InvalidCall
 from streams.io.queries import load
 from streams.io.store import outages
 
+SQL = load("transcripts")
+
 
 @dataclass(frozen=True, slots=True)
 class TranscriptStore:
-    """Rows of `transcripts` and `transcription_leases`, keyed by workspace, sha256 of the audio, model, language."""
+    """Rows of `transcripts`, `transcript_chunks` and `transcription_leases`.
+
+    The key is workspace, sha256 of the audio, model, language.
+    """
 
     pool: asyncpg.Pool
 
@@ -44,6 +49,32 @@ class TranscriptStore:
         await self._value(
             "transcript_put", workspace_id, audio_sha256, model, language, json.dumps(dict(result)), length
         )
+
+    async def chunks(
+        self, workspace_id: UUID, audio_sha256: str, model: str, language: str
+    ) -> Mapping[tuple[int, int], Mapping[str, Any]]:
+        """The answers that were paid for, by start and end in milliseconds; (0, 0) is the whole in one piece."""
+        with outages():
+            rows = await self.pool.fetch(SQL["chunks_get"], workspace_id, audio_sha256, model, language)
+        return {(row["start_ms"], row["end_ms"]): json.loads(row["result"]) for row in rows}
+
+    async def put_chunk(
+        self,
+        workspace_id: UUID,
+        audio_sha256: str,
+        model: str,
+        language: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+        result: Mapping[str, Any],
+        seconds: float,
+        cost_micros: int | None,
+    ) -> None:
+        """Store an answer that was paid for; the first one stays."""
+        key = (workspace_id, audio_sha256, model, language, start_ms, end_ms)
+        length = Decimal(str(round(seconds, 3)))
+        await self._value("chunk_put", *key, json.dumps(dict(result)), length, cost_micros)
 
     async def take_lease(
         self, workspace_id: UUID, audio_sha256: str, model: str, language: str, *, holder: UUID, seconds: float
@@ -73,4 +104,4 @@ class TranscriptStore:
 
     async def _value(self, query: str, *arguments: object) -> Any:
         with outages():
-            return await self.pool.fetchval(load("transcripts")[query], *arguments)
+            return await self.pool.fetchval(SQL[query], *arguments)

@@ -7,7 +7,9 @@ without our environment, with little memory and time, opens one local file, by a
 import asyncio
 import json
 import re
+import signal
 import sys
+import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,6 +55,14 @@ class ProbeError:
 
     reason: str
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How long a recording really is, and how loud. `levels`: decibels below full scale, one a tenth of a second."""
+
+    duration_seconds: float
+    levels: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +159,35 @@ async def extract_audio(
     """
     part = [str(start_seconds), "" if seconds is None else str(seconds)]
     try:
-        answer = await _run_child(
-            ["extract", str(source), str(destination), *part], timeout=timeout, memory_mb=memory_mb
-        )
-        error = answer.get("error")
-        if error == "timeout":
-            raise TransientFault("media_timeout", "Taking the sound out of this recording took too long.")
-        if error is not None:
-            sentence = f"The recording could not be read as audio or video: {_REASONS[error]}. "
-            raise InvalidCall("media_unreadable", sentence + "Export or record it again.", field="media", detail=error)
+        answer = await _listen(["extract", str(source), str(destination), *part], timeout, memory_mb)
     except BaseException:
         _remove(destination)
         raise
     return Extracted(answer["duration_seconds"], answer["size_bytes"])
+
+
+async def measure(source: str | Path, *, timeout: float = 900, memory_mb: int = 1024) -> Measured:
+    """Listen to the whole recording once, a little at a time. Raises as `extract_audio` does."""
+    with tempfile.TemporaryDirectory(prefix="callstream-") as folder:
+        levels = Path(folder) / "levels"
+        answer = await _listen(["measure", str(source), str(levels)], timeout, memory_mb)
+        return Measured(answer["duration_seconds"], await asyncio.to_thread(levels.read_bytes))
+
+
+async def _listen(command: list[str], timeout: float, memory_mb: int) -> dict[str, Any]:
+    """What the child found while it decoded a recording; what keeps it from that as a fault."""
+    answer = await _run_child(command, timeout=timeout, memory_mb=memory_mb)
+    error = answer.get("error")
+    if error == "timeout":
+        raise TransientFault(
+            "media_timeout",
+            f"Reading this recording took longer than {timeout / 60:.0f} minutes. Press Retry when the machine has "
+            "less to do, or export the recording as sound alone and import that.",
+        )
+    if error is not None:
+        sentence = f"The recording could not be read as audio or video: {_REASONS[error]}. "
+        raise InvalidCall("media_unreadable", sentence + "Export or record it again.", field="media", detail=error)
+    return answer
 
 
 async def _run_child(arguments: list[str], *, timeout: float, memory_mb: int) -> dict[str, Any]:
@@ -183,6 +209,8 @@ async def _run_child(arguments: list[str], *, timeout: float, memory_mb: int) ->
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+    if code == -signal.SIGXCPU:
+        return {"error": "timeout"}
     try:
         found = json.loads(answer) if code == 0 else None
     except ValueError:

@@ -1,6 +1,7 @@
 """The child process of `probe.py`: the only place where FFmpeg meets files of strangers. Imports nothing of ours.
 
 Usage: probe_child.py MEMORY_MB CPU_SECONDS probe PATH
+       probe_child.py MEMORY_MB CPU_SECONDS measure PATH DESTINATION
        probe_child.py MEMORY_MB CPU_SECONDS extract PATH DESTINATION START_SECONDS SECONDS
 Prints one JSON object: the answer, or {"error": reason}.
 """
@@ -8,14 +9,17 @@ Prints one JSON object: the answer, or {"error": reason}.
 import ctypes
 import errno
 import json
+import math
+import operator
 import os
 import resource
 import signal
 import sys
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 from av.audio.frame import AudioFrame
@@ -29,6 +33,10 @@ OPEN_OPTIONS = {
 }
 ENCODERS = {".mp3": ("mp3", "libmp3lame"), ".m4a": ("ipod", "aac"), ".ogg": ("ogg", "libopus")}
 RATE, BIT_RATE = 16_000, 32_000
+LEVEL_RATE = 4_000
+WINDOW = LEVEL_RATE // 10
+"""A level each tenth of a second. The voice is loudest far below 2 kHz, so a low rate is enough to find pauses."""
+FULL_SCALE, MAX_LEVEL = 32_768, 120
 MAX_SECONDS = 31 * 24 * 3600
 MIN_BITS_PER_SECOND = 16
 """A file that says it is so long that a second has fewer bits than this does not tell the truth."""
@@ -84,6 +92,37 @@ def extract(path: str, destination: str, start: float, seconds: float | None) ->
     return {"duration_seconds": samples / RATE, "size_bytes": os.path.getsize(destination)}
 
 
+def measure(path: str, destination: str) -> dict[str, Any]:
+    """Write how loud the recording is, a byte for each window: decibels below full scale, `MAX_LEVEL` for nothing."""
+    with open_input(path) as source, open(destination, "wb") as target:
+        frames = speech(frames_of(source, sound_of(source)), 0, MAX_SECONDS, "s16", LEVEL_RATE)
+        samples = write_levels(target, frames)
+    if not samples:
+        raise Unusable("no_sound_decoded")
+    return {"duration_seconds": samples / LEVEL_RATE}
+
+
+def write_levels(target: BinaryIO, frames: Iterator[AudioFrame]) -> int:
+    """Write the level of each window, the last one of what is left; the number of samples seen."""
+    count, pending = 0, array("h")
+    for frame in frames:
+        pending.frombytes(memoryview(frame.planes[0])[: frame.samples * 2])
+        count += frame.samples
+        if len(pending) >= WINDOW:
+            whole = len(pending) // WINDOW * WINDOW
+            target.write(bytes(level(pending[at : at + WINDOW]) for at in range(0, whole, WINDOW)))
+            pending = pending[whole:]
+    if pending:
+        target.write(bytes([level(pending)]))
+    return count
+
+
+def level(samples: "array[int]") -> int:
+    """Decibels below full scale of their mean power."""
+    power = sum(map(operator.mul, samples, samples)) / len(samples)
+    return min(MAX_LEVEL, max(0, round(-10 * math.log10(power / FULL_SCALE**2)))) if power else MAX_LEVEL
+
+
 def open_input(path: str) -> InputContainer:
     """The file, by name as a file: a name like `concat:a|b` is a file name here and no protocol."""
     try:
@@ -127,8 +166,10 @@ def frames_of(source: InputContainer, stream: AudioStream, packets: int | None =
         raise Unusable("no_sound_decoded")
 
 
-def speech(frames: Iterator[AudioFrame], start: float, end: float) -> Iterator[AudioFrame]:
-    """Mono 16 kHz frames from `start` to `end`, with silence where the recording has gaps, so that times stay right."""
+def speech(
+    frames: Iterator[AudioFrame], start: float, end: float, form: str = "fltp", rate: int = RATE
+) -> Iterator[AudioFrame]:
+    """Mono frames from `start` to `end`, with silence where the recording has gaps, so that times stay right."""
     resampler: AudioResampler | None = None
     shape: tuple[object, ...] = ()
     clock = start
@@ -139,12 +180,12 @@ def speech(frames: Iterator[AudioFrame], start: float, end: float) -> Iterator[A
         if at < start:
             continue
         if GAP_SECONDS < at - clock <= MAX_GAP_SECONDS:
-            yield from silence(at - clock)
+            yield from silence(at - clock, form, rate)
             clock = at
         now = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or now != shape:
             yield from resampler.resample(None) if resampler else ()
-            resampler, shape = AudioResampler("fltp", "mono", RATE), now
+            resampler, shape = AudioResampler(form, "mono", rate), now
         clock += frame.samples / frame.sample_rate
         frame.pts = None
         yield from resampler.resample(frame)
@@ -152,13 +193,13 @@ def speech(frames: Iterator[AudioFrame], start: float, end: float) -> Iterator[A
         yield from resampler.resample(None)
 
 
-def silence(seconds: float) -> Iterator[AudioFrame]:
+def silence(seconds: float, form: str, rate: int) -> Iterator[AudioFrame]:
     """Frames of silence, at most a second each."""
-    left = round(seconds * RATE)
+    left = round(seconds * rate)
     while left > 0:
-        frame = AudioFrame(format="fltp", layout="mono", samples=min(left, RATE))
+        frame = AudioFrame(format=form, layout="mono", samples=min(left, rate))
         frame.planes[0].update(bytes(frame.planes[0].buffer_size))
-        frame.sample_rate = RATE
+        frame.sample_rate = rate
         left -= frame.samples
         yield frame
 
@@ -201,6 +242,8 @@ def main(arguments: list[str]) -> dict[str, Any]:
     try:
         if arguments[2] == "probe":
             return probe(arguments[3])
+        if arguments[2] == "measure":
+            return measure(arguments[3], arguments[4])
         return extract(arguments[3], arguments[4], float(arguments[5]), float(arguments[6]) if arguments[6] else None)
     except Unusable as unusable:
         return {"error": str(unusable)}

@@ -5,13 +5,15 @@ not. The SDK's own retries are off: the runner is the only one who retries.
 """
 
 import asyncio
+import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.calls import Segment
 from schemas.faults import ConfigFault, Fault, InvalidCall, TransientFault
-from schemas.metrics import API_LATENCY, API_REQUESTS, AUDIO_SECONDS
+from schemas.metrics import API_LATENCY, API_REQUESTS
 from schemas.settings import Settings
 from streams.io import clock
 from streams.io.probe import HEAD_BYTES, sniff
@@ -29,6 +31,19 @@ from streams.io.retry_after import retry_after
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 EXTENSIONS = frozenset({"flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm"})
 CONNECT_SECONDS = 15.0
+MAX_SECONDS = {
+    "whisper-1": 1800,
+    "gpt-4o-transcribe": 1200,
+    "gpt-4o-mini-transcribe": 1200,
+    "gpt-4o-transcribe-diarize": 1200,
+}
+"""How much sound is sent in one piece. The gpt-4o family takes some 1,400 s; whisper-1 names no limit, but what fails
+is sent again, so not too much goes at once."""
+MAX_SECONDS_OF_OTHERS = 1200
+MAX_COMPRESSION = 2.4
+"""Text that can be packed tighter than this repeats itself: Whisper's own sign of words that nobody said."""
+MAX_REPEATS = 3
+"""The same segment more often in a row than this is a loop, and counts once."""
 _PLATFORM, _ENDPOINT = "openai", "audio/transcriptions"
 
 
@@ -75,26 +90,45 @@ class Whisper:
             return None
         return f"audio.{found.format}" if found.kind == "media" and found.format in EXTENSIONS else None
 
-    async def transcribe(self, path: Path, filename: str, model: str, language: str | None) -> Spoken:
-        """Send the file, streamed from disk, and read the answer. Raises faults and nothing else."""
+    def max_seconds(self, model: str) -> int:
+        """How much sound is sent in one piece."""
+        return MAX_SECONDS.get(model, MAX_SECONDS_OF_OTHERS)
+
+    def knows_speakers(self, model: str) -> bool:
+        """Whether this model says who speaks, and can be told how those sound whom it knows."""
+        return "diarize" in model
+
+    async def transcribe(
+        self, path: Path, filename: str, model: str, language: str | None, voices: Sequence[tuple[str, Path]] = ()
+    ) -> Spoken:
+        """Send the file, streamed from disk, and read the answer. Raises faults and nothing else.
+
+        `voices` are known speakers, each with an MP3 of some seconds. A service that does not take them is asked
+        without them: then it names nobody by these names.
+        """
         self.check()
-        options = _options(model, plain=model in self._plain_models)
-        if language:
-            options["language"] = language
+        options = self._options(model) | ({"language": language} if language else {})
+        samples = await asyncio.to_thread(_voice_options, voices)
         try:
-            spoken = await self._send(path, filename, model, options)
+            return await self._send(path, filename, model, options | samples)
         except _FormatRefused:
             self._plain_models.add(model)
-            spoken = await self._send(path, filename, model, options | {"response_format": "json"})
-        if spoken.seconds:
-            AUDIO_SECONDS.inc(spoken.seconds)
-        return spoken
+            return await self._send(path, filename, model, options | samples | {"response_format": "json"})
+        except _VoicesRefused:
+            return await self._send(path, filename, model, options)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    def _options(self, model: str) -> dict[str, Any]:
+        """The richest answer a model can give. Unknown models are taken for whisper."""
+        if self.knows_speakers(model):
+            return {"response_format": "diarized_json", "chunking_strategy": "auto"}
+        plain = model in self._plain_models or model.startswith("gpt-")
+        return {"response_format": "json" if plain else "verbose_json"}
 
     def _connected(self) -> openai.AsyncOpenAI:
         if self._client is None:
@@ -153,6 +187,10 @@ class Whisper:
             return _FormatRefused(
                 "speech_to_text_refused", f"The speech-to-text service refused: {said}", detail=detail
             )
+        if status in (400, 422) and "known_speaker" in f"{error.param} {said}":
+            return _VoicesRefused(
+                "speech_to_text_refused", f"The speech-to-text service refused: {said}", detail=detail
+            )
         if code == "insufficient_quota" or error.type == "insufficient_quota":
             return ConfigFault(
                 "speech_to_text_quota_used_up",
@@ -173,10 +211,10 @@ class Whisper:
                 detail=detail,
             )
         if status == 413:
-            return InvalidCall(
-                "too_long_for_now",
-                "This recording is larger than what the speech-to-text service takes in one piece.",
-                field="media",
+            return ConfigFault(
+                "speech_to_text_takes_too_little",
+                "The speech-to-text service refused this recording as too large, although no more than 25 MB are sent "
+                "at a time. Let the server behind OPENAI_BASE_URL take 25 MB, then press Retry.",
                 detail=detail,
             )
         if status in (408, 409, 425, 429) or status >= 500:
@@ -204,11 +242,16 @@ class _FormatRefused(ConfigFault):
     """The server does not know our `response_format`."""
 
 
-def _options(model: str, *, plain: bool) -> dict[str, Any]:
-    """The richest answer a model can give. Unknown models are taken for whisper."""
-    if "diarize" in model:
-        return {"response_format": "diarized_json", "chunking_strategy": "auto"}
-    return {"response_format": "json" if plain or model.startswith("gpt-") else "verbose_json"}
+class _VoicesRefused(InvalidCall):
+    """The server does not take samples of voices."""
+
+
+def _voice_options(voices: Sequence[tuple[str, Path]]) -> dict[str, Any]:
+    """The parameters by which the vendor knows speakers again."""
+    if not voices:
+        return {}
+    samples = [f"data:audio/mpeg;base64,{base64.b64encode(path.read_bytes()).decode()}" for _, path in voices]
+    return {"known_speaker_names": [name for name, _ in voices], "known_speaker_references": samples}
 
 
 def _message(error: openai.APIStatusError) -> str:
@@ -229,12 +272,13 @@ class _Piece(_Lenient):
     speaker: str | None = None
     no_speech_prob: float | None = None
     avg_logprob: float | None = None
+    compression_ratio: float | None = None
 
     @property
-    def is_silence(self) -> bool:
-        """Nothing said, or by Whisper's own rule more likely silence than these words."""
-        doubtful = (self.no_speech_prob or 0) > 0.6 and (self.avg_logprob or 0) < -1.0
-        return doubtful or not self.text.strip()
+    def is_invented(self) -> bool:
+        """Nothing said, or by Whisper's own rules more likely silence, or words in a loop, than what was said."""
+        silence = (self.no_speech_prob or 0) > 0.6 and (self.avg_logprob or 0) < -1.0
+        return silence or (self.compression_ratio or 0) > MAX_COMPRESSION or not self.text.strip()
 
 
 class _Usage(_Lenient):
@@ -265,13 +309,22 @@ def read_answer(body: str, content_type: str) -> Spoken:
             detail=f"{type(error).__name__}, {len(body)} characters of {content_type or 'no type'}",
         ) from None
     pieces = answer.segments or []
-    voiced = [piece for piece in pieces if not piece.is_silence]
+    voiced = _without_loops([piece for piece in pieces if not piece.is_invented])
     text = answer.text.strip()
     if len(voiced) < len(pieces) or not text:
         text = " ".join(piece.text.strip() for piece in voiced)
     seconds = answer.duration or (answer.usage.seconds if answer.usage else None)
     segments = tuple(_segment(piece) for piece in voiced)
     return Spoken(text, segments, answer.language or None, max(0.0, seconds) if seconds else None)
+
+
+def _without_loops(pieces: Sequence[_Piece]) -> list[_Piece]:
+    """The pieces, with one of each run of the same words by the same speaker, where a run is too long to be meant."""
+    kept: list[_Piece] = []
+    for _, run in groupby(pieces, key=lambda piece: (piece.speaker, piece.text.strip().casefold())):
+        same = list(run)
+        kept += same if len(same) <= MAX_REPEATS else same[:1]
+    return kept
 
 
 def _segment(piece: _Piece) -> Segment:

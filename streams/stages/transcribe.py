@@ -2,7 +2,7 @@
 
 What costs money is guarded twice: a result row keyed by (workspace, sha256 of the audio, model, language) is used
 again instead of asking the vendor, and a lease under the same key lets one worker ask while the others wait for its
-row. A worker that dies lets its lease run out, and the next one takes over.
+row. A worker that dies lets its lease run out, and the next one takes over with the parts that were answered already.
 
 Silence does not become invented text: a recording without speech goes on as a call whose `full_transcript` is "".
 So a READY call that comes from here may have an empty transcript.
@@ -10,109 +10,32 @@ So a READY call that comes from here may have an empty transcript.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
 from uuid import UUID
 
-from schemas.calls import Call, Media, Model, Quality, Segment, Text
+from schemas.calls import Call, Media, Quality, Segment
 from schemas.faults import InvalidCall, OutageFault
 from schemas.outcomes import Next
 from schemas.topics import READY
+from streams.stages.hear import Means, hear, insist
+from streams.stages.speech import (
+    Cost,
+    ExtractAudio,
+    Key,
+    Measure,
+    MediaFiles,
+    Progress,
+    Sleep,
+    Transcriber,
+    Transcript,
+    TranscriptResults,
+)
 
-MAX_BYTES = 26_214_400
-"""What the vendor takes in one piece: 25 MB, as its own error text counts it."""
 LEASE_SECONDS = 60.0
 POLL_SECONDS = 2.0
-KEEP_TRIES = 12
-"""How often a paid result is offered to a database that is away, `KEEP_SECONDS` apart, before the call goes on."""
-KEEP_SECONDS = 5.0
-
-Key = tuple[UUID, str, str, str]
-"""workspace, sha256 of the audio, model, language ("" when the vendor shall find out)."""
-Sleep = Callable[[float], Awaitable[None]]
-
-
-class Spoken(Protocol):
-    """What the vendor heard. `text` is empty when nobody spoke."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def segments(self) -> Sequence[Segment]: ...
-    @property
-    def language(self) -> str | None: ...
-    @property
-    def seconds(self) -> float | None: ...
-
-
-class Transcriber(Protocol):
-    """A speech-to-text service."""
-
-    def check(self) -> None:
-        """Raise `ConfigFault` when the service is not set up."""
-
-    def name_for(self, path: Path, filename: str | None) -> str | None:
-        """The name under which the service takes this file as it is; None when it does not take its format."""
-
-    async def transcribe(self, path: Path, filename: str, model: str, language: str | None) -> Spoken:
-        """Send the file and read the answer. Raises faults and nothing else."""
-
-
-class MediaFiles(Protocol):
-    """The media store, as far as this stage needs it."""
-
-    def local_copy(self, ref: str) -> AbstractAsyncContextManager[Path]:
-        """The object as a file in a temporary folder of its own; the folder is gone afterwards."""
-
-    async def fetch(self, call: Call) -> Media:
-        """Copy what `call.media.url` leads to into the store. The same event again may be answered by that copy."""
-
-
-class TranscriptResults(Protocol):
-    """Result rows and leases. The clock that leases run by is the database's."""
-
-    async def get(self, workspace_id: UUID, audio_sha256: str, model: str, language: str) -> Mapping[str, Any] | None:
-        """The stored result."""
-
-    async def put(
-        self,
-        workspace_id: UUID,
-        audio_sha256: str,
-        model: str,
-        language: str,
-        *,
-        result: Mapping[str, Any],
-        seconds: float | None,
-    ) -> None:
-        """Store a result; the first one stays."""
-
-    async def take_lease(
-        self, workspace_id: UUID, audio_sha256: str, model: str, language: str, *, holder: UUID, seconds: float
-    ) -> bool:
-        """Take a lease that is free or has run out. False: another holder has it."""
-
-    async def renew(
-        self, workspace_id: UUID, audio_sha256: str, model: str, language: str, *, holder: UUID, seconds: float
-    ) -> bool:
-        """Lengthen the holder's lease. False: it is the holder's no more."""
-
-    async def release(self, workspace_id: UUID, audio_sha256: str, model: str, language: str, *, holder: UUID) -> None:
-        """Give the lease back, if it is still the holder's."""
-
-
-ExtractAudio = Callable[[Path, Path], Awaitable[object]]
-"""(source, destination): write the sound track of `source`, small, in the format of the destination's name."""
-
-
-class Transcript(Model):
-    """A result as it is stored. Building one takes out what PostgreSQL cannot hold."""
-
-    text: Text
-    segments: tuple[Segment, ...] = ()
-    language: str | None = None
-    seconds: float | None = None
+CHUNKS_AT_ONCE = 3
 
 
 async def transcribe(
@@ -121,17 +44,21 @@ async def transcribe(
     speech: Transcriber,
     media: MediaFiles,
     results: TranscriptResults,
+    measure: Measure,
     extract_audio: ExtractAudio,
+    cost: Cost,
+    progress: Progress,
     model: str,
     language: str | None,
     new_id: Callable[[], UUID],
+    chunks_at_once: int = CHUNKS_AT_ONCE,
     sleep: Sleep = asyncio.sleep,
     lease_seconds: float = LEASE_SECONDS,
     poll_seconds: float = POLL_SECONDS,
 ) -> Next:
     """The call with its transcript, for `calls.ready.v1`.
 
-    Raises `InvalidCall` when there is nothing to transcribe or it is too large, `ConfigFault` when the service is not
+    Raises `InvalidCall` when there is nothing to transcribe or it cannot be read, `ConfigFault` when the service is not
     set up, `TransientFault` and `OutageFault` as they come from the ports.
     """
     if call.has_transcript:
@@ -151,14 +78,14 @@ async def transcribe(
         sha256 = await _hash_stored(ref, media)
         recording = recording.model_copy(update={"sha256": sha256})
 
+    key = (call.workspace_id, sha256, model, language or "")
+    means = Means(speech, results, measure, extract_audio, cost, progress, sleep, chunks_at_once)
+
     async def ask() -> Transcript:
         speech.check()
         async with media.local_copy(ref) as original:
-            path, name = await _acceptable(original, recording.filename, speech, extract_audio)
-            spoken = await speech.transcribe(path, name, model, language)
-        return Transcript.model_validate(spoken, from_attributes=True)
+            return await hear(original, recording.filename, key, means)
 
-    key = (call.workspace_id, sha256, model, language or "")
     transcript = await _once(key, ask, results, new_id(), sleep, lease_seconds, poll_seconds)
     return Next([(READY, _with_transcript(call, recording, transcript))])
 
@@ -181,9 +108,7 @@ async def _once(
                 # The last holder may have stored its result and let go between our look and our lease.
                 if (stored := await results.get(*key)) is not None:
                     return Transcript.model_validate(stored)
-                transcript = await ask()
-                await _keep(key, transcript, results, sleep)
-                return transcript
+                return await _kept(key, await ask(), results, sleep)
         await sleep(poll_seconds)
 
 
@@ -210,43 +135,12 @@ async def _held(
             await results.release(*key, holder=holder)
 
 
-async def _keep(key: Key, transcript: Transcript, results: TranscriptResults, sleep: Sleep) -> None:
-    """Store what was paid for. Raising `OutageFault` here would make the runner come back and pay again, so this
-    waits itself, and at last lets the call go on with its transcript and without the row."""
-    for _ in range(KEEP_TRIES):
-        try:
-            await results.put(*key, result=transcript.model_dump(mode="json"), seconds=transcript.seconds)
-            return
-        except OutageFault:
-            await sleep(KEEP_SECONDS)
+async def _kept(key: Key, transcript: Transcript, results: TranscriptResults, sleep: Sleep) -> Transcript:
+    async def put() -> None:
+        await results.put(*key, result=transcript.model_dump(mode="json"), seconds=transcript.seconds)
 
-
-async def _acceptable(
-    path: Path, filename: str | None, speech: Transcriber, extract_audio: ExtractAudio
-) -> tuple[Path, str]:
-    """The file, or its sound track alone where the file's format or size is not accepted, and the name to send."""
-    name = speech.name_for(path, filename)
-    if name is not None and _size(path) <= MAX_BYTES:
-        return path, name
-    sound = path.parent / "sound-track" / "audio.m4a"
-    _make_folder(sound.parent)
-    await extract_audio(path, sound)
-    if _size(sound) > MAX_BYTES:
-        raise InvalidCall(
-            "too_long_for_now",
-            "This recording is larger than what the speech-to-text service takes in one piece (25 MB). Longer "
-            "recordings will be possible in a later version; until then, import a shorter one or a transcript.",
-            field="media",
-        )
-    return sound, speech.name_for(sound, sound.name) or sound.name
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size
-
-
-def _make_folder(path: Path) -> None:
-    path.mkdir(exist_ok=True)
+    await insist(put, sleep)
+    return transcript
 
 
 async def _hash_stored(ref: str, media: MediaFiles) -> str:

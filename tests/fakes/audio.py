@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -21,6 +21,7 @@ import av.container
 from av.container import Flags
 
 RATE = 16_000  # samples a second; every codec used here takes it as it is
+LOW_RATE = 8_000  # for hours of sound
 PICTURE_SIZE = 64  # pixels, both ways
 PICTURES_PER_SECOND = 10
 
@@ -138,3 +139,35 @@ def _pictures(seconds: float) -> Iterator[av.VideoFrame]:
         frame.time_base = Fraction(1, PICTURES_PER_SECOND)
         frame.pts = number
         yield frame
+
+
+def make_long_recording(pitches: Sequence[int], tone_seconds: float = 7.0, silent_seconds: float = 1.0) -> bytes:
+    """Hours of tones with pauses between them, in seconds: AAC frames stand for themselves, so each tone is encoded
+    once and then only copied. Every tone with its pause is equally long, by whole frames (`long_slot_seconds`)."""
+    units = {pitch: _tone_and_pause(pitch, tone_seconds, silent_seconds) for pitch in set(pitches)}
+    return b"".join(units[pitch] for pitch in pitches)
+
+
+def long_slot_seconds(data: bytes, count: int) -> float:
+    """How long each of `count` tones of `make_long_recording` takes with its pause, as it decodes."""
+    frames, at = 0, 0
+    while at < len(data):
+        at += (data[at + 3] & 0b11) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        frames += 1
+    return frames * 1024 / LOW_RATE / count
+
+
+def _tone_and_pause(freq: int, tone_seconds: float, silent_seconds: float) -> bytes:
+    out = io.BytesIO()
+    with av.open(out, "w", format="adts") as file:
+        stream = file.add_stream("aac", rate=LOW_RATE, options={"flags": "+bitexact"}, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        stream.bit_rate = 24_000
+        loud, total = round(tone_seconds * LOW_RATE), round((tone_seconds + silent_seconds) * LOW_RATE)
+        sound = (round(8_000 * math.sin(2 * math.pi * freq * i / LOW_RATE)) if i < loud else 0 for i in range(total))
+        frame = av.AudioFrame(format="s16", layout="mono", samples=total, align=1)
+        frame.planes[0].update(array("h", sound).tobytes())
+        frame.sample_rate, frame.time_base, frame.pts = LOW_RATE, Fraction(1, LOW_RATE), 0
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return out.getvalue()

@@ -12,12 +12,14 @@ The first line on standard output is `{"base_url": "http://127.0.0.1:8499/v1"}`;
 server ends when its standard input closes, so that it never outlives the process that started it; that also means it
 cannot run with `</dev/null` or in the background of a shell.
 
-What it does not do is listen: the words are drawn from the sha256 of the audio, beginning with "Audio <12 hex digits>."
-so that a transcript tells which bytes it came from (`spoken_name`). The rest follows OpenAI's documentation, and where
-that is silent the errors that callers report; it was not compared with the service itself. The key, the file's name,
-format, size and length are checked, each model has its own response formats, times are seconds of the audio's real
-length, and `usage` says what is billed, with token counts that are only of the right order. Streaming is refused, and
-`include=logprobs` is taken and ignored.
+What it does not do, but for the model `tones-1`, is listen: the words are drawn from the sha256 of the audio, beginning
+with "Audio <12 hex digits>." so that a transcript tells which bytes it came from (`spoken_name`). The rest follows
+OpenAI's documentation, and where that is silent the errors that callers report; it was not compared with the service
+itself. The key, the file's name, format, size and length are checked, each model has its own response formats, times
+are seconds of the audio's real length, and `usage` says what is billed, with token counts that are only of the right
+order. Streaming is refused, and `include=logprobs` is taken and ignored. `tones-1` is nobody's model: it answers like
+whisper-1, but its segments are the tones in the audio, each with its pitch as its text, so that a transcript tells what
+was in which place.
 
 In tests:
 
@@ -54,6 +56,7 @@ import asyncio
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
@@ -62,6 +65,7 @@ import socket
 import subprocess
 import sys
 import threading
+from array import array
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -84,6 +88,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAX_FILE_BYTES = 26_214_400
 MIN_SECONDS = 0.1
 SECONDS_A_SEGMENT = 4
+TONE_RATE = 4_000
 UNCHUNKED_DIARIZE_SECONDS = 30
 
 # File name extension -> what FFmpeg may find inside.
@@ -126,7 +131,9 @@ MODELS = {
     "gpt-4o-mini-transcribe": Model(("json", "text"), max_seconds=1400),
     "gpt-4o-transcribe-diarize": Model(("json", "text", "diarized_json"), 1400, bills_tokens=False, diarizes=True),
     "gpt-transcribe": Model(("json", "text"), max_seconds=1400),
+    "tones-1": Model(("json", "text", "srt", "verbose_json", "vtt"), max_seconds=1400, bills_tokens=False),
 }
+TONES = "tones-1"
 
 
 class Fault(BaseModel):
@@ -139,6 +146,7 @@ class Fault(BaseModel):
     retry_after: float | str | None = None
     cut: bool = False
     cut_upload: bool = False
+    hold: bool = False
     delay_seconds: float = Field(default=0, ge=0)
     garbage: bool = False
 
@@ -157,6 +165,7 @@ class Received:
     response_format: str | None = None
     fault: dict[str, Any] | None = None
     status: int | None = None  # None while it is being answered, and after a cut
+    held: bool = False  # now, and not at some time
     paid: bool = False
 
 
@@ -166,6 +175,13 @@ class Desk:
 
     faults: deque[Fault] = field(default_factory=deque)
     received: list[Received] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)  # another one with each new list of faults
+
+    def expect(self, faults: list[Fault]) -> None:
+        """Take a new list of faults and let go of what is held."""
+        self.faults = deque(faults)
+        self.released.set()
+        self.released = asyncio.Event()
 
 
 class Refused(Exception):
@@ -236,7 +252,7 @@ def build_app(api_key: str) -> FastAPI:
 
     @app.post("/control")
     async def control(faults: list[Fault] | Fault) -> dict[str, int]:
-        desk.faults = deque(faults if isinstance(faults, list) else [faults])
+        desk.expect(faults if isinstance(faults, list) else [faults])
         return {"waiting": len(desk.faults)}
 
     @app.get("/control/requests")
@@ -250,7 +266,8 @@ def build_app(api_key: str) -> FastAPI:
 
     @app.post("/control/reset")
     async def reset() -> dict[str, int]:
-        desk.faults, desk.received = deque(), []
+        desk.received = []
+        desk.expect([])
         return {"waiting": 0}
 
     return app
@@ -272,6 +289,8 @@ async def _transcribe(request: Request, entry: Received, desk: Desk, api_key: st
         file = form.get("file")
         audio = await file.read() if isinstance(file, UploadFile) else b""
         _note(entry, form, audio)
+        if fault.hold and not await _held(request, entry, desk.released):
+            return CutConnection()
         if fault.status:
             await asyncio.sleep(fault.delay_seconds)
             raise _refusal(fault)
@@ -284,6 +303,20 @@ async def _transcribe(request: Request, entry: Received, desk: Desk, api_key: st
     if fault.garbage:
         return Response(bytes(answer.body[: len(answer.body) // 2]), media_type="application/json")
     return answer
+
+
+async def _held(request: Request, entry: Received, released: asyncio.Event) -> bool:
+    """Wait; False when the caller did not."""
+    entry.held = True
+    try:
+        while not released.is_set():
+            if await request.is_disconnected():
+                return False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(released.wait(), 0.1)
+        return not await request.is_disconnected()
+    finally:
+        entry.held = False
 
 
 def _check_key(request: Request, api_key: str) -> str:
@@ -346,7 +379,7 @@ def _answer(form: FormData, audio: bytes) -> Response:
     if model.diarizes and seconds > UNCHUNKED_DIARIZE_SECONDS and not chunked:
         raise Refused(400, "chunking_strategy is required for diarization models", param="chunking_strategy")
 
-    lines = _lines(audio, seconds)
+    lines = _tones(audio) if name == TONES else _lines(audio, seconds)
     text = " ".join(line.text for line in lines)
     usage = _usage(model, seconds, text, _text(form, "prompt") or "")
     match response_format:
@@ -450,6 +483,34 @@ def _lines(audio: bytes, seconds: float) -> list[Line]:
         start, end = round(seconds * number / count, 2), round(seconds * (number + 1) / count, 2)
         lines.append(Line(start, end, sentence if number else spoken_name(audio)))
     return lines
+
+
+def _tones(audio: bytes) -> list[Line]:
+    """What sounds in the audio: each stretch of the same pitch, to the nearest hundred, found in tenths of a second."""
+    found: list[Line] = []
+    pending, at = array("h"), 0.0
+    resampler = av.AudioResampler("s16", "mono", TONE_RATE)
+    with av.open(io.BytesIO(audio)) as container:
+        for frame in container.decode(audio=0):
+            for piece in resampler.resample(frame):
+                pending.frombytes(bytes(piece.planes[0])[: piece.samples * 2])
+            while len(pending) >= TONE_RATE // 10:
+                text = _pitch(pending[: TONE_RATE // 10])
+                if found and found[-1].text == text:
+                    found[-1] = Line(found[-1].start, round(at + 0.1, 2), text)
+                elif text:
+                    found.append(Line(round(at, 2), round(at + 0.1, 2), text))
+                del pending[: TONE_RATE // 10]
+                at += 0.1
+    return [line for line in found if line.end - line.start > 0.35]  # shorter ones are the edges of others
+
+
+def _pitch(samples: array[int]) -> str:
+    """`400 Hz.`, or nothing where it is silent."""
+    if max(samples) < 500:
+        return ""
+    crossings = sum(1 for one, other in itertools.pairwise(samples) if one < 0 <= other)
+    return f"{round(crossings / 10) * 100} Hz."
 
 
 def _verbose(form: FormData, lines: list[Line], seconds: float, text: str) -> dict[str, Any]:

@@ -37,6 +37,20 @@ async def test_the_first_result_stays(store: TranscriptStore, workspace_id: UUID
     assert await store.get(uuid4(), SHA, "whisper-1", "") is None
 
 
+async def test_the_first_answer_to_a_part_stays(store: TranscriptStore, workspace_id: UUID) -> None:
+    key = (workspace_id, SHA, "whisper-1", "")
+    assert await store.chunks(*key) == {}
+    for text in ("Grüße 🎧", "later"):
+        await store.put_chunk(
+            *key, start_ms=0, end_ms=900_500, result={"text": text}, seconds=900.54321, cost_micros=90_054
+        )
+    await store.put_chunk(*key, start_ms=900_500, end_ms=2**40, result={"text": ""}, seconds=1 / 3, cost_micros=None)
+    assert await store.chunks(*key) == {(0, 900_500): {"text": "Grüße 🎧"}, (900_500, 2**40): {"text": ""}}
+    assert await store.chunks(workspace_id, SHA, "whisper-1", "de") == {}
+    rows = await store.pool.fetch("SELECT seconds::text, cost_micros FROM transcript_chunks ORDER BY start_ms")
+    assert [tuple(row) for row in rows] == [("900.543", 90_054), ("0.333", None)]
+
+
 async def test_one_of_many_gets_the_lease(store: TranscriptStore, workspace_id: UUID) -> None:
     key = (workspace_id, SHA, "whisper-1", "")
     holders = [uuid4() for _ in range(20)]

@@ -61,6 +61,26 @@ async def test_the_same_recording_twice_is_a_duplicate_and_paid_once(stack: Stac
     assert [count for sha, count in stack.openai.paid().items() if sha == name] == [1]
 
 
+async def test_a_silent_recording_is_stored_without_words_and_never_sent(stack: Stack) -> None:
+    silent = make_wav(2 + uuid4().int % 10_000 / 10_000, 0)
+    calls = await upload(stack, silent__wav=silent)
+    name = calls["silent__wav"]["external_id"]
+    row = await stack.wait_recording(name)
+    assert (row["full_transcript"], row["segments"]) == ("", [])
+    assert row["duration_ms"] >= 2000
+    assert name not in stack.openai.counts()
+    assert await stack.value("SELECT count(*) FROM transcript_chunks WHERE audio_sha256 = $1", name) == 0
+
+
+async def test_an_answer_is_counted_with_its_seconds_and_its_cost(stack: Stack) -> None:
+    calls = await upload(stack, priced__wav=unlike_any_other(6.0))
+    name = calls["priced__wav"]["external_id"]
+    await stack.wait_recording(name)
+    (row,) = await stack.fetch("SELECT * FROM transcript_chunks WHERE audio_sha256 = $1", name)
+    assert (row["start_ms"], row["end_ms"], row["model"]) == (0, 0, "whisper-1")
+    assert (float(row["seconds"]), row["cost_micros"]) == (6.0, 0)  # the fake is a server of one's own
+
+
 async def test_a_vendor_in_trouble_is_asked_again(stack: Stack) -> None:
     stack.openai.control({"status": 429, "retry_after": 1}, {"status": 500}, {"cut": True}, {"garbage": True})
     calls = await upload(stack, trouble__wav=unlike_any_other())

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from ops.local import Local
-from ops.watchdog import Watchdog
+from ops.watchdog import Watchdog, broker_eyes
+from schemas.topics import RAW
 from tests.stack import Stack, account, until
 from tests.system.test_crash import many
 
@@ -33,6 +34,18 @@ async def test_the_watchdog_restarts_a_role_that_stands_still(fire: Stack) -> No
         assert not psutil.pid_exists(stuck)
     finally:
         watching.cancel()
+
+
+async def test_a_group_that_nobody_is_in_and_that_never_committed_has_everything_before_it(fire: Stack) -> None:
+    """As when the only worker of a new role hangs before its first commit, and the broker throws it out."""
+    good, _ = many(fire, 2)
+    await fire.publish(*good)
+    nobody = fire.settings.model_copy(update={"group_prefix": "nobody"})
+    async with broker_eyes(nobody) as look:
+        offsets = (await look("pipeline")).offsets
+    waiting = [offset for (topic, _), (offset, end) in offsets.items() if topic == RAW.name and offset < end]
+    assert waiting
+    assert set(waiting) == {0}
 
 
 async def test_a_broker_that_hangs_is_waited_for(fire: Stack, servers: Local) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -369,6 +370,46 @@ async def test_delay_outlasts_the_patience_of_a_client(client: AsyncOpenAI, serv
     assert soon(server.paid)  # on a busy machine the work may take longer than the client had patience
     assert [received["status"] for received in server.requests()] == [None]
     assert await transcribe(client)
+
+
+async def test_what_is_held_is_answered_when_it_is_let_go(client: AsyncOpenAI, server: FakeOpenAI) -> None:
+    server.control({"hold": True})
+    waiting = asyncio.create_task(transcribe(client))
+    assert await asyncio.to_thread(soon, lambda: [received["held"] for received in server.requests()] == [True])
+    assert server.paid() == {}
+    server.control()
+    assert await waiting
+    assert list(server.paid().values()) == [1]
+
+
+async def test_what_is_held_is_not_paid_when_the_caller_goes(client: AsyncOpenAI, server: FakeOpenAI) -> None:
+    server.control({"hold": True})
+    waiting = asyncio.create_task(transcribe(client))
+    assert await asyncio.to_thread(soon, lambda: [received["held"] for received in server.requests()] == [True])
+    waiting.cancel()
+    assert await asyncio.to_thread(soon, lambda: [received["held"] for received in server.requests()] == [False])
+    server.control()
+    assert server.paid() == {}
+
+
+async def test_tones_are_heard_in_their_places(client: AsyncOpenAI) -> None:
+    recording = audio.make_long_recording([400, 900, 400], 3.0, 1.0)
+    slot = audio.long_slot_seconds(recording, 3)
+    with av.open(io.BytesIO(recording)) as source:
+        out = io.BytesIO()
+        with av.open(out, "w", format="wav") as target:
+            stream = target.add_stream("pcm_s16le", rate=8_000, layout="mono")
+            for frame in source.decode(audio=0):
+                frame.pts = None
+                target.mux(stream.encode(frame))
+            target.mux(stream.encode(None))
+    answer = await client.audio.transcriptions.create(
+        file=("call.wav", out.getvalue()), model="tones-1", response_format="verbose_json"
+    )
+    assert [segment.text.strip() for segment in answer.segments or ()] == ["400 Hz.", "900 Hz.", "400 Hz."]
+    starts = [segment.start for segment in answer.segments or ()]
+    assert starts == pytest.approx([0, slot, 2 * slot], abs=0.35)
+    assert answer.duration == pytest.approx(3 * slot, abs=0.1)
 
 
 async def test_a_short_delay_is_answered(client: AsyncOpenAI, server: FakeOpenAI) -> None:

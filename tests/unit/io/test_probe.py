@@ -14,7 +14,7 @@ import pytest
 
 from schemas.faults import InvalidCall, TransientFault
 from streams.io import probe
-from streams.io.probe import HEAD_BYTES, Probed, ProbeError, Sniffed, extract_audio, probe_media, sniff
+from streams.io.probe import HEAD_BYTES, Probed, ProbeError, Sniffed, extract_audio, measure, probe_media, sniff
 from tests.fakes import audio
 
 MEDIA: dict[str, Callable[..., bytes]] = {
@@ -330,6 +330,57 @@ async def test_a_leap_of_the_clock_is_no_pause(tmp_path: Path) -> None:
     source = with_gaps(tmp_path / "gaps.mkv", [0, 2_000_000])
     written = await extract_audio(source, tmp_path / "out.mp3")
     assert written.duration_seconds == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("form", MEDIA)
+async def test_every_format_is_measured_to_its_end(form: str, tmp_path: Path) -> None:
+    found = await measure(saved(tmp_path, MEDIA[form](2), f"a.{form}"))
+    assert found.duration_seconds == pytest.approx(2, abs=0.1)
+    assert len(found.levels) == -(-round(found.duration_seconds * 1000) // 100)
+    assert all(10 <= level <= 20 for level in found.levels[2:-3])  # the tone has a quarter of full scale
+
+
+async def test_pauses_are_found_where_they_are(tmp_path: Path) -> None:
+    found = await measure(with_gaps(tmp_path / "gaps.mkv", [2, 3, 10]))
+    seconds = [found.levels[at + 3 : at + 7] for at in range(0, len(found.levels), 10)]
+    assert [max(levels) < 30 for levels in seconds] == [second in (2, 3, 10) for second in range(11)]
+    assert [min(levels) == 120 for levels in seconds] == [second not in (2, 3, 10) for second in range(11)]
+
+
+async def test_what_cannot_be_measured_is_at_fault(tmp_path: Path) -> None:
+    with pytest.raises(InvalidCall) as caught:
+        await measure(saved(tmp_path, audio.make_silent_mp4()))
+    assert caught.value.reason == "media_unreadable"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TransientFault, match="took longer than"):
+        await measure(tmp_path / "pipe", timeout=1)
+
+
+@pytest.mark.parametrize("kind", ["vbr", "vbr without index", "cbr", "adts"])
+async def test_a_part_is_where_it_is_in_the_whole_whatever_index_the_file_has(kind: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    container, codec = ("adts", "aac") if kind == "adts" else ("mp3", "libmp3lame")
+    options = {"global_quality": "472", "flags": "+qscale"} if "vbr" in kind else {}
+    with av.open(str(source), "w", format=container, options={"write_xing": "0"} if "without" in kind else {}) as file:
+        stream = file.add_stream(codec, rate=16_000, layout="mono", options=options)
+        for second in range(300):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=16_000, align=1)
+            # Noise and then tones, so that a variable bit rate varies; each fifth second is silent.
+            noise, loud = random.Random(second).randbytes(32_000), bytes(TONE)
+            frame.planes[0].update(bytes(32_000) if second % 5 == 4 else noise if second < 60 else loud)
+            frame.sample_rate, frame.time_base, frame.pts = 16_000, Fraction(1, 16_000), second * 16_000
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    whole = await measure(source)
+    await extract_audio(source, tmp_path / "part.m4a", start_seconds=200, seconds=20)
+    part = await measure(tmp_path / "part.m4a")
+    assert part.duration_seconds == pytest.approx(20, abs=0.15)
+    pauses = [[at for at in range(5, 195) if sound[at] >= 40] for sound in (whole.levels[2000:2200], part.levels)]
+    assert pauses[0][0] == pytest.approx(pauses[1][0], abs=2)
+    assert pauses[0][-1] == pytest.approx(pauses[1][-1], abs=2)
+
+
+TONE = audio.make_wav(1)[-32_000:]
 
 
 def with_gaps(path: Path, seconds: list[int]) -> Path:

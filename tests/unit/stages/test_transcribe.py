@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +17,9 @@ from schemas.calls import Call, Media, Segment
 from schemas.faults import ConfigFault, InvalidCall, OutageFault, TransientFault
 from schemas.outcomes import Next
 from schemas.topics import READY
-from streams.stages import transcribe as stage
-from streams.stages.transcribe import MAX_BYTES, Key, transcribe
+from streams.stages.hear import MAX_BYTES
+from streams.stages.speech import Key, Transcript, Voices
+from streams.stages.transcribe import transcribe
 
 WORKSPACE, NOW = UUID(int=7), datetime(2025, 3, 1, 9, tzinfo=UTC)
 T = TypeVar("T")
@@ -72,6 +73,11 @@ class Speech:
     accepted: tuple[str, ...] = ("wav", "m4a")
     set_up: bool = True
     sent: list[tuple[str, bytes, str, str | None]] = field(default_factory=list)
+    voices: list[list[tuple[str, bytes]]] = field(default_factory=list)
+    limit: int = 1000
+    tells_speakers: bool = False
+    most_at_once: int = 0
+    at_once: int = 0
 
     def check(self) -> None:
         if not self.set_up:
@@ -81,12 +87,26 @@ class Speech:
         extension = (filename or path.name).rpartition(".")[2]
         return f"audio.{extension}" if extension in self.accepted else None
 
-    async def transcribe(self, path: Path, filename: str, model: str, language: str | None) -> Any:
-        self.sent.append((filename, path.read_bytes(), model, language))
-        await self.clock.sleep(self.seconds)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
+    def max_seconds(self, model: str) -> int:
+        return self.limit
+
+    def knows_speakers(self, model: str) -> bool:
+        return self.tells_speakers
+
+    async def transcribe(self, path: Path, filename: str, model: str, language: str | None, voices: Voices = ()) -> Any:
+        sound = path.read_bytes()
+        self.sent.append((filename, sound, model, language))
+        self.voices.append([(name, sample.read_bytes()) for name, sample in voices])
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.clock.sleep(self.seconds)
+        finally:
+            self.at_once -= 1
+        answer = self.answer(sound) if callable(self.answer) else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 @dataclass
@@ -120,6 +140,7 @@ class Results:
     clock: Clock
     rows: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
     leases: dict[Key, tuple[UUID, float]] = field(default_factory=dict)
+    paid: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     outage: int = 0
 
     async def get(self, *key: Any) -> Mapping[str, Any] | None:
@@ -132,6 +153,18 @@ class Results:
             self.outage -= 1
             raise OutageFault("database_away", "Away.")
         self.rows.setdefault(key, result)
+
+    async def chunks(self, *key: Any) -> Mapping[tuple[int, int], Mapping[str, Any]]:
+        await asyncio.sleep(0)
+        return {(row[4], row[5]): value["result"] for row, value in self.paid.items() if row[:4] == key}
+
+    async def put_chunk(self, *key: Any, start_ms: int, end_ms: int, **values: Any) -> None:
+        await asyncio.sleep(0)
+        if self.outage:
+            self.outage -= 1
+            raise OutageFault("database_away", "Away.")
+        assert (*key, start_ms, end_ms) not in self.paid, "paid twice"
+        self.paid[(*key, start_ms, end_ms)] = values
 
     async def take_lease(self, *key: Any, holder: UUID, seconds: float) -> bool:
         await asyncio.sleep(0)
@@ -151,6 +184,25 @@ class Results:
             del self.leases[key]
 
 
+@dataclass
+class Measured:
+    duration_seconds: float
+    levels: bytes
+
+
+@dataclass
+class Extracted:
+    duration_seconds: float
+
+
+def sounding(seconds: float, *, pauses: Sequence[int] = ()) -> Measured:
+    """A recording with a second of silence at each of these seconds."""
+    levels = bytearray([20]) * round(seconds * 10)
+    for second in pauses:
+        levels[second * 10 : second * 10 + 10] = bytes([120]) * 10
+    return Measured(seconds, bytes(levels))
+
+
 class World:
     """A stage with its ports."""
 
@@ -158,11 +210,23 @@ class World:
         self.clock = Clock()
         self.speech, self.media, self.results = Speech(self.clock), Store(), Results(self.clock)
         self.extracted: list[str] = []
-        self.sound = b"sound alone"
+        self.measured = sounding(1.6)
+        self.steps: list[tuple[int, int]] = []
 
-    async def extract_audio(self, source: Path, destination: Path) -> None:
+    async def measure(self, source: Path) -> Measured:
+        return self.measured
+
+    async def extract_audio(
+        self, source: Path, destination: Path, *, start_seconds: float = 0.0, seconds: float | None = None
+    ) -> Extracted:
         self.extracted.append(source.name)
-        destination.write_bytes(self.sound)
+        length = self.measured.duration_seconds - start_seconds if seconds is None else seconds
+        destination.write_text(f"{start_seconds:g}+{length:g}")
+        return Extracted(length)
+
+    async def progress(self, done: int, total: int) -> None:
+        self.steps.append((done, total))
+        raise OutageFault("database_away", "Away.")
 
     def start(self, call: Call, *, speech: Speech | None = None, language: str | None = None) -> Awaitable[Next]:
         return transcribe(
@@ -170,7 +234,10 @@ class World:
             speech=speech or self.speech,
             media=self.media,
             results=self.results,
+            measure=self.measure,
             extract_audio=self.extract_audio,
+            cost=lambda model, seconds: round(seconds * 100),
+            progress=self.progress,
             model="whisper-1",
             language=language,
             new_id=uuid4,
@@ -218,16 +285,11 @@ async def test_what_the_source_said_wins_over_the_vendor(world: World) -> None:
     assert (ready.language, ready.duration_ms, ready.metadata_quality) == ("de", 5000, "partial")
 
 
-async def test_a_transcript_without_segments_is_partial_and_gives_no_length(world: World) -> None:
+async def test_a_transcript_without_segments_is_partial_and_has_the_measured_length(world: World) -> None:
     world.speech.answer = Heard(text="Hello.", segments=(), seconds=None)
     ready = await world.finish(make_call())
-    assert (ready.full_transcript, ready.segments, ready.duration_ms) == ("Hello.", (), None)
+    assert (ready.full_transcript, ready.segments, ready.duration_ms) == ("Hello.", (), 1600)
     assert ready.metadata_quality == "partial"
-
-
-async def test_a_missing_length_is_taken_from_the_last_segment(world: World) -> None:
-    world.speech.answer = Heard(seconds=None)
-    assert (await world.finish(make_call())).duration_ms == 1500
 
 
 async def test_silence_stays_silence(world: World) -> None:
@@ -392,13 +454,13 @@ async def test_a_format_the_vendor_refuses_is_sent_as_its_sound(world: World, na
     world.media.files[f"uploads/{name}"] = AUDIO
     await world.finish(make_call(media=Media(ref=f"uploads/{name}", filename=name, sha256=SHA)))
     assert world.extracted == [name]
-    assert world.speech.sent == [("audio.m4a", b"sound alone", "whisper-1", None)]
+    assert world.speech.sent == [("audio.m4a", b"0+1.6", "whisper-1", None)]
 
 
 async def test_a_large_video_is_sent_as_its_sound(world: World) -> None:
     world.media.files["uploads/a.wav"] = bytes(MAX_BYTES + 1)
     await world.finish(make_call())
-    assert [sent[:2] for sent in world.speech.sent] == [("audio.m4a", b"sound alone")]
+    assert [sent[:2] for sent in world.speech.sent] == [("audio.m4a", b"0+1.6")]
 
 
 async def test_exactly_the_limit_is_sent_as_it_is(world: World) -> None:
@@ -407,15 +469,6 @@ async def test_exactly_the_limit_is_sent_as_it_is(world: World) -> None:
     assert world.extracted == []
 
 
-async def test_too_large_even_as_sound(world: World) -> None:
-    world.media.files["uploads/a.wav"] = world.sound = bytes(MAX_BYTES + 1)
-    with pytest.raises(InvalidCall) as caught:
-        await world.finish(make_call())
-    assert caught.value.reason == "too_long_for_now"
-    assert "25 MB" in caught.value.sentence
-    assert (world.speech.sent, world.results.leases) == ([], {})
-
-
 def test_a_stored_row_of_a_newer_version_can_still_be_read() -> None:
-    row = stage.Transcript(text="Hello.", seconds=1.5).model_dump(mode="json") | {"words": []}
-    assert stage.Transcript.model_validate(row).seconds == 1.5
+    row = Transcript(text="Hello.", seconds=1.5).model_dump(mode="json") | {"words": []}
+    assert Transcript.model_validate(row).seconds == 1.5

@@ -7,7 +7,7 @@ WITH page AS (
     ORDER BY created_at DESC, job_id DESC LIMIT $5
 )
 SELECT p.job_id, p.job_type, p.source_app, p.total_calls, p.open_ended, p.cancelled_at, p.last_error, p.created_at,
-       p.started_at, c.*
+       p.started_at, (SELECT state FROM replays r WHERE r.replay_id = p.job_id) AS replay_state, c.*
 FROM page p CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
            count(*) FILTER (WHERE status = 'imported') AS imported,

@@ -9,7 +9,7 @@ WITH job AS (
     VALUES ($1, $2, 'replay', $3, $4, true) RETURNING job_id, workspace_id
 )
 INSERT INTO replays (replay_id, workspace_id, selection, dry_run, rate)
-SELECT job_id, workspace_id, $5::jsonb, $6::boolean, $7::numeric FROM job
+SELECT job_id, workspace_id, $5::jsonb, $6::boolean, $7::float8 FROM job
 
 -- list_replays --
 -- Replays, newest first, each with its calls counted by state.
@@ -104,10 +104,15 @@ UPDATE import_jobs j SET open_ended = false, last_error = $4,
 FROM closed c WHERE j.job_id = c.replay_id
 
 -- stored_calls --
--- What is stored of these calls, for a dry run to compare with. Metadata as text, because persist compares it so.
-SELECT r.source_app, r.external_id, r.event_id, r.fingerprint, r.observed_at, r.replay_id, r.title,
-    r.recording_start_time, r.duration_ms, r.language, r.participants, r.metadata_quality,
-    left(r.full_transcript, 300) AS full_transcript, r.source_metadata::text AS source_metadata
+-- What decides whether an event replaces these calls' content. Metadata as text, because upsert_recordings compares it so.
+SELECT r.source_app, r.external_id, r.event_id, r.fingerprint, r.observed_at, r.replay_id,
+    r.source_metadata::text AS source_metadata
 FROM recordings r
 JOIN unnest($2::text[], $3::text[]) AS c (source_app, external_id) USING (source_app, external_id)
 WHERE r.workspace_id = $1
+
+-- stored_content --
+-- What a person sees of a call, to show what a replay would change.
+SELECT title, recording_start_time, duration_ms, language, participants, metadata_quality, full_transcript, segments,
+    original_transcript, source_metadata
+FROM recordings WHERE workspace_id = $1 AND source_app = $2 AND external_id = $3

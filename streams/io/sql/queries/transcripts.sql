@@ -10,6 +10,19 @@ INSERT INTO transcripts (workspace_id, audio_sha256, model, language, result, se
 VALUES ($1, $2, $3, $4, $5::text::jsonb, $6)
 ON CONFLICT DO NOTHING
 
+-- chunks_get --
+-- The answers that were paid for so far, for this audio, model and language
+SELECT start_ms, end_ms, result::text AS result
+FROM transcript_chunks
+WHERE workspace_id = $1 AND audio_sha256 = $2 AND model = $3 AND language = $4
+
+-- chunk_put --
+-- Store an answer that was paid for; the first one stays
+INSERT INTO transcript_chunks
+    (workspace_id, audio_sha256, model, language, start_ms, end_ms, result, seconds, cost_micros)
+VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9)
+ON CONFLICT DO NOTHING
+
 -- lease_take --
 -- Take the lease if it is free, has run out or is the holder's own; no row: another holder has it
 INSERT INTO transcription_leases AS held (workspace_id, audio_sha256, model, language, holder, expires_at)

@@ -19,3 +19,7 @@ UNION ALL SELECT vault_id FROM vaults WHERE workspace_id = $1 AND vault_id = ANY
 SELECT event_id FROM recordings
 WHERE workspace_id = $1 AND (source_app, external_id) IN (SELECT * FROM unnest($2::text[], $3::text[]))
   AND event_id = ANY($4::uuid[])
+
+-- workspace_of_replay --
+-- Whose replay it is. For an operator: needs the pipeline's scope.
+SELECT workspace_id FROM replays WHERE replay_id = $1
