@@ -93,11 +93,12 @@ async def list_calls(
 ) -> Items[CallItem]:
     """Calls, newest first."""
     after = decode_cursor(cursor, cursor_time, cursor_id)
+    which = (wanted.source_app, wanted.participant or None, wanted.since, wanted.until, *after, limit + 1)
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        rows = await connection.fetch(
-            SQL["list_calls"], caller.workspace_id, wanted.q, wanted.source_app, wanted.participant or None,
-            wanted.since, wanted.until, *after, limit + 1,
-        )  # fmt: skip
+        if wanted.q is None:
+            rows = await connection.fetch(SQL["list_calls"], caller.workspace_id, *which)
+        else:
+            rows = await connection.fetch(SQL["search_calls"], caller.workspace_id, wanted.q, *which)
     return page(rows, limit, lambda row: CallItem(**_shown(row)), lambda row: (row["imported_at"], row["recording_id"]))
 
 

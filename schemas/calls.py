@@ -157,10 +157,9 @@ class Call(NormalizedCall, Event):
     placement: Placement = Placement()
 
     @property
-    def order(self) -> tuple[datetime, UUID, str]:
-        """Newer content has the greater order, then what a later replay mapped; ties go by fingerprint, so that
-        everyone agrees which content wins."""
-        return (self.observed_at, self.replay_id or NO_REPLAY, self.fingerprint)
+    def order(self) -> tuple[datetime, str]:
+        """Newer content has the greater order; ties go by fingerprint, so that everyone agrees which content wins."""
+        return (self.observed_at, self.fingerprint)
 
     @property
     def has_transcript(self) -> bool:

@@ -52,11 +52,12 @@ class Held:
     fingerprint: str
     event_id: UUID
     metadata: bytes
+    """A digest over the title and the source's metadata, which the fingerprint does not cover everywhere."""
 
 
 def held_of(row: Mapping[str, Any]) -> Held:
     """Of a stored row."""
-    metadata = _digest(row["source_metadata"])
+    metadata = _digest(row["title"] + row["source_metadata"])
     replay = row["replay_id"] or NO_REPLAY
     return Held(row["observed_at"], replay, row["fingerprint"], row["event_id"], metadata)
 
@@ -64,13 +65,13 @@ def held_of(row: Mapping[str, Any]) -> Held:
 def judge(held: Held | None, call: Call) -> tuple[int, Held | None]:
     """What storing `call` over `held` would do, and what would be held then. Mirrors `upsert_recordings`."""
     replay = call.replay_id or NO_REPLAY
-    metadata = _digest(json.dumps(call.source_metadata, ensure_ascii=False))
+    metadata = _digest(call.title + json.dumps(call.source_metadata, ensure_ascii=False))
     mapped = Held(call.observed_at, replay, call.fingerprint, call.event_id, metadata)
     if held is None:
         return IMPORTS, mapped
     other = held.fingerprint != call.fingerprint
-    newer = other and call.order > (held.observed_at, held.replay, held.fingerprint)
     same_event = held.event_id == call.event_id
+    newer = other and not same_event and call.order > (held.observed_at, held.fingerprint)
     if newer or (same_event and replay > held.replay and (other or held.metadata != metadata)):
         observed_at = max(call.observed_at, held.observed_at)
         return CHANGES, Held(observed_at, replay, call.fingerprint, call.event_id, metadata)

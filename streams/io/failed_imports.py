@@ -17,7 +17,7 @@ from schemas.topics import BY_NAME, NORMALIZED
 from schemas.topics import DEAD as DEAD_TOPIC
 from streams.io import clock, queries
 from streams.io.bus import ATTEMPT, REPLAY_ID, Bus, header
-from streams.io.recordings import close_books
+from streams.io.recordings import close_books, named_id
 from streams.io.store import in_workspace, outages
 
 DEAD = queries.load("dead_letters")
@@ -77,10 +77,10 @@ async def record(
     parked = death.attempt >= max_attempts
     with outages():
         async with pool.acquire() as connection, connection.transaction():
-            if source_app and external_id and event_id:
-                await connection.execute(
-                    DEAD["lock_call"], clock.new_id(), workspace_id, source_app, external_id, event_id
-                )
+            if workspace_id and source_app and external_id and event_id:
+                call = (workspace_id, source_app, external_id)
+                await connection.execute(DEAD["make_call"], named_id("import", call), *call, event_id)
+                await connection.execute(DEAD["lock_call"], *call)
             kept = await connection.fetchval(
                 DEAD["record_dead_letter"], clock.new_id(), workspace_id, identity, event_id, source_app, external_id,
                 job_id, _time(body.get("observed_at")), _text(death.stage), _text(death.kind), _text(death.reason),

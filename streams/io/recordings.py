@@ -143,7 +143,7 @@ async def _set_status(
     if kept:
         rows = await connection.fetch(
             SQL["upsert_imported_calls"],
-            [_named_id("import", c) for c, _, _ in kept],
+            [named_id("import", key_of(c)) for c, _, _ in kept],
             *_keys([c for c, _, _ in kept]),
             [row["recording_id"] for _, _, row in kept],
             [result for _, result, _ in kept],
@@ -228,7 +228,7 @@ def _keys(calls: Sequence[Call]) -> tuple[list[UUID], list[str], list[str]]:
 def _row(call: Call) -> list[Any]:
     """The columns of `upsert_recordings`, in its order."""
     return [
-        _named_id("recording", call),
+        named_id("recording", key_of(call)),
         *key_of(call),
         call.placement.owner_user_id,
         call.placement.bank_id,
@@ -252,9 +252,10 @@ def _row(call: Call) -> list[Any]:
     ]
 
 
-def _named_id(what: str, call: Event) -> UUID:
+def named_id(what: str, key: Key) -> UUID:
     """The same id for the same call, always: links to a call hold when its row is made again by a replay."""
-    return uuid5(call.workspace_id, f"{what}:{call.source_app}:{call.external_id}")
+    workspace_id, source_app, external_id = key
+    return uuid5(workspace_id, f"{what}:{source_app}:{external_id}")
 
 
 def _json(value: Any) -> str:

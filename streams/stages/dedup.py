@@ -40,9 +40,8 @@ def dedup(event: Event, claims: MutableMapping[str, Claim], now: datetime) -> Ou
             claims[key] = claim_of(event)
         return Next([(READY if event.has_transcript else UNIQUE, event)])
     owner = UUID(claim["event_id"])
-    seen = datetime.fromisoformat(claim["observed_at"])
     if claim["fingerprint"] == event.fingerprint:
-        if event.observed_at > seen:
+        if event.observed_at > _order(claim)[0]:
             claims[key] = claim | {"observed_at": event.observed_at.isoformat()}
         return Next([(SKIPPED, skipped(event, "already_imported", owner, now))])
     if event.order > _order(claim):
@@ -57,9 +56,9 @@ def _replayed(call: Call, claim: Claim | None, claims: MutableMapping[str, Claim
     if claim is None or (claim["fingerprint"] != call.fingerprint and call.order > _order(claim)):
         claims[key] = claim_of(call)
     elif claim["event_id"] == str(call.event_id) and claim["fingerprint"] != call.fingerprint:
-        seen, replay, _ = _order(claim)
+        replay = UUID(claim["replay_id"]) if "replay_id" in claim else NO_REPLAY
         if call.replay_id is not None and call.replay_id > replay:
-            claims[key] = claim_of(call) | {"observed_at": max(call.observed_at, seen).isoformat()}
+            claims[key] = claim_of(call) | {"observed_at": max(call.observed_at, _order(claim)[0]).isoformat()}
     return Next([(READY if call.has_transcript else UNIQUE, call)])
 
 
@@ -73,10 +72,9 @@ def claim_of(call: Call) -> Claim:
     return claim | {"replay_id": str(call.replay_id)} if call.replay_id else claim
 
 
-def _order(claim: Claim) -> tuple[datetime, UUID, str]:
+def _order(claim: Claim) -> tuple[datetime, str]:
     """As `Call.order`, of the content that the claim stands for."""
-    replay = UUID(claim["replay_id"]) if "replay_id" in claim else NO_REPLAY
-    return (datetime.fromisoformat(claim["observed_at"]), replay, claim["fingerprint"])
+    return (datetime.fromisoformat(claim["observed_at"]), claim["fingerprint"])
 
 
 def skipped(call: Call, reason: str, owner: UUID | None, now: datetime, stage: str = "dedup") -> ImportSkipped:

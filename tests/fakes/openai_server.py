@@ -496,7 +496,7 @@ def _tones(audio: bytes) -> list[Line]:
                 pending.frombytes(bytes(piece.planes[0])[: piece.samples * 2])
             while len(pending) >= TONE_RATE // 10:
                 text = _pitch(pending[: TONE_RATE // 10])
-                if found and found[-1].text == text:
+                if found and found[-1].text == text and at - found[-1].end < 0.05:
                     found[-1] = Line(found[-1].start, round(at + 0.1, 2), text)
                 elif text:
                     found.append(Line(round(at, 2), round(at + 0.1, 2), text))

@@ -1,18 +1,27 @@
 -- list_calls --
--- The library, newest first. $2 searches title and transcript the way a search engine reads a query.
+-- The library, newest first.
 SELECT recording_id, source_app, external_id, title, recording_start_time, duration_ms, participants,
        metadata_quality, source_metadata, imported_at, updated_at, import_job_id
 FROM recordings
 WHERE workspace_id = $1
-  AND ($2::text IS NULL OR search @@ websearch_to_tsquery('simple', $2))
-  AND ($3::text IS NULL OR source_app = $3)
-  AND ($4::text IS NULL OR EXISTS (
+  AND ($2::text IS NULL OR source_app = $2)
+  AND ($3::text IS NULL OR EXISTS (
       SELECT FROM jsonb_array_elements(participants) p
-      WHERE strpos(lower(concat_ws(' ', p ->> 'name', p ->> 'email', p ->> 'phone')), lower($4)) > 0))
-  AND ($5::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) >= $5)
-  AND ($6::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) < $6)
-  AND ($7::timestamptz IS NULL OR (imported_at, recording_id) < ($7, $8::uuid))
-ORDER BY imported_at DESC, recording_id DESC LIMIT $9
+      WHERE strpos(lower(concat_ws(' ', p ->> 'name', p ->> 'email', p ->> 'phone')), lower($3)) > 0))
+  AND ($4::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) >= $4)
+  AND ($5::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) < $5)
+  AND ($6::timestamptz IS NULL OR (imported_at, recording_id) < ($6, $7::uuid))
+ORDER BY imported_at DESC, recording_id DESC LIMIT $8
+
+-- search_calls --
+-- The calls whose title or transcript fit $2, read as a search engine reads a query. The door filters and cuts as
+-- list_calls does, and may use the index.
+SELECT recording_id, source_app, external_id, title, recording_start_time, duration_ms, participants,
+       metadata_quality, source_metadata, imported_at, updated_at, import_job_id
+FROM search_calls_v1($2, $3, $4, $5, $6, $7, $8, $9) AS found (recording_id)
+JOIN recordings USING (recording_id)
+WHERE workspace_id = $1
+ORDER BY imported_at DESC, recording_id DESC
 
 -- find_call --
 -- One call with everything it holds.

@@ -24,12 +24,15 @@ WHERE (coalesce(excluded.replay_id, callstream_no_replay()), excluded.attempts)
     AND f.status <> 'discarded'
 RETURNING failed_import_id;
 
--- lock_call --
--- The call's status row, made if it is not there, and locked: whoever is storing this call just now locks it too, so
--- that one of us sees what the other did.
-INSERT INTO imported_calls AS i (import_id, workspace_id, source_app, external_id, status, event_id)
+-- make_call --
+-- The call's status row, if it is not there yet.
+INSERT INTO imported_calls (import_id, workspace_id, source_app, external_id, status, event_id)
 SELECT $1, w.workspace_id, $3, $4, 'failed', $5 FROM workspaces w WHERE w.workspace_id = $2
-ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET status = i.status WHERE false;
+ON CONFLICT DO NOTHING;
+
+-- lock_call --
+-- Lock the call's status row: whoever is storing this call just now locks it too, so that one sees what the other did.
+SELECT FROM imported_calls WHERE workspace_id = $1 AND source_app = $2 AND external_id = $3 FOR UPDATE;
 
 -- fail_job_call --
 -- Show the call of a job as failed, with the reason.

@@ -1,18 +1,20 @@
 -- upsert_recordings --
 -- Store a batch of calls, newer content over older, one row a call. Gives back only rows that were written.
--- Content has a total order, (observed_at, replay, fingerprint), so every order of arrival ends in the same row. And the
--- same event mapped again by a later replay replaces what it brought before, also where only metadata differs.
--- A row is imported when its first event was accepted, so that a replay over an emptied table gives the same row.
+-- Content has a total order, (observed_at, fingerprint), so every order of arrival ends in the same row. And the same
+-- event mapped again by a later replay replaces what it brought before, also where only the title or metadata differ.
+-- A row is imported, and updated, when its event was accepted, so that a replay over an emptied table gives the same row.
 INSERT INTO recordings AS r (
     recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
     participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
-    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id, replay_id, imported_at
+    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id, replay_id, imported_at,
+    updated_at
 )
 SELECT
     c.recording_id, c.workspace_id, c.source_app, c.external_id, coalesce(who.user_id, boss.user_id),
     coalesce(given.bank_id, own.bank_id), c.title, c.full_transcript, c.segments::jsonb, c.participants::jsonb,
     c.original_transcript, c.recording_start_time, c.duration_ms, c.language, c.media::jsonb, c.source_metadata::json,
-    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id, c.replay_id, c.received_at
+    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id, c.replay_id, c.received_at,
+    c.received_at
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
@@ -37,12 +39,13 @@ ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
     language = excluded.language, media = excluded.media, source_metadata = excluded.source_metadata,
     metadata_quality = excluded.metadata_quality, event_id = excluded.event_id, fingerprint = excluded.fingerprint,
     observed_at = greatest(excluded.observed_at, r.observed_at), received_at = excluded.received_at,
-    replay_id = excluded.replay_id, outcome = 'updated', updated_at = now()
-WHERE (r.fingerprint <> excluded.fingerprint
-        AND (excluded.observed_at, coalesce(excluded.replay_id, callstream_no_replay()), excluded.fingerprint)
-            > (r.observed_at, coalesce(r.replay_id, callstream_no_replay()), r.fingerprint))
+    replay_id = excluded.replay_id, outcome = 'updated',
+    updated_at = CASE WHEN r.event_id = excluded.event_id THEN now() ELSE excluded.updated_at END
+WHERE (r.event_id <> excluded.event_id AND r.fingerprint <> excluded.fingerprint
+        AND (excluded.observed_at, excluded.fingerprint) > (r.observed_at, r.fingerprint))
     OR (r.event_id = excluded.event_id AND excluded.replay_id > coalesce(r.replay_id, callstream_no_replay())
-        AND (r.fingerprint <> excluded.fingerprint OR r.source_metadata::text <> excluded.source_metadata::text))
+        AND (r.fingerprint <> excluded.fingerprint OR r.title <> excluded.title
+            OR r.source_metadata::text <> excluded.source_metadata::text))
 RETURNING r.workspace_id, r.source_app, r.external_id, r.recording_id, r.imported_at, (r.xmax = 0) AS is_new;
 
 -- find_recordings --

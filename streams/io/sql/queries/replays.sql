@@ -106,7 +106,7 @@ FROM closed c WHERE j.job_id = c.replay_id
 -- stored_calls --
 -- What decides whether an event replaces these calls' content. Metadata as text, because upsert_recordings compares it so.
 SELECT r.source_app, r.external_id, r.event_id, r.fingerprint, r.observed_at, r.replay_id,
-    r.source_metadata::text AS source_metadata
+    r.title, r.source_metadata::text AS source_metadata
 FROM recordings r
 JOIN unnest($2::text[], $3::text[]) AS c (source_app, external_id) USING (source_app, external_id)
 WHERE r.workspace_id = $1
