@@ -4,7 +4,7 @@ Stock Faust makes four tasks for every record, to give up waiting for a full que
 A queue is seldom full. So the delivery is stepped once by hand; only one that really has to wait gets its tasks.
 
 And stock Faust asks for records again the moment it has any, which under load means thousands of requests of few
-records, paid for here and in the broker. After records there is a short pause, so that the next answer is worth it.
+records, paid for here and in the broker. After a small answer there is a short pause, so that the next is worth it.
 """
 
 import asyncio
@@ -15,7 +15,9 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import Consumer, Transport
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.025
+PLENTY = 200
+"""An answer with so many records was worth its request; the next may come at once."""
 YIELD_EVERY = 100
 
 
@@ -28,7 +30,7 @@ class SparingConsumer(Consumer):  # type: ignore[misc]
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
                 taken = await self._drain_once()
-                await asyncio.sleep(PAUSE_SECONDS if taken else 0)
+                await asyncio.sleep(PAUSE_SECONDS if 0 < taken < PLENTY else 0)
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise

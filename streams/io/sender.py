@@ -2,20 +2,23 @@
 
 aiokafka's own linger counts for each partition from its first record, so eight partitions at some hundreds of records a
 second make a request of one or two records each, and broker and client pay for the request more than for the record.
-Here the first record goes at once, and the next round starts when the pause is over.
+Here the first record goes at once, and the next round starts when the pause is over; a round is one batch a partition.
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import aiokafka
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.dead_letter import Headers
 
 MAX_REQUEST = 2 * 1024 * 1024
+MAX_RECORD = MAX_REQUEST - 4096
 Away = Callable[[Exception], Exception]
 Letter = tuple[str, bytes | None, bytes | None, Headers, "asyncio.Future[None]"]
 
@@ -93,8 +96,8 @@ class Sender:
                 await asyncio.sleep(max(0.0, self._next_at - loop.time()))  # also 0: whoever is ready now joins
                 self._next_at = loop.time() + self._pause
                 letters, self._waiting = self._waiting, []
-                for letter in letters:
-                    await _post(producer, letter)
+                for (topic, partition), group in (await _sorted(producer, letters)).items():
+                    await _post(producer, topic, partition, group)
         except BaseException as error:
             for *_, told in self._waiting:
                 _tell(told, error if isinstance(error, Exception) else KafkaError("the sender was stopped"))
@@ -102,23 +105,61 @@ class Sender:
             raise
 
 
-async def _post(producer: aiokafka.AIOKafkaProducer, letter: Letter) -> None:
-    topic, key, value, headers, told = letter
-    if told.done():  # nobody waits any more
-        return
+async def _sorted(
+    producer: aiokafka.AIOKafkaProducer, letters: Sequence[Letter]
+) -> Mapping[tuple[str, int], list[Letter]]:
+    """The letters by topic and partition, each in the order they came. Whoever waits no more is left out."""
+    groups: dict[tuple[str, int], list[Letter]] = defaultdict(list)
+    for letter in letters:
+        topic, key, value, headers, told = letter
+        if told.done():
+            continue
+        if len(key or b"") + len(value or b"") + sum(len(k) + len(v) + 8 for k, v in headers) > MAX_RECORD:
+            _tell(told, MessageSizeTooLargeError(f"more than {MAX_RECORD} bytes"))
+            continue
+        try:
+            numbers = await producer.partitions_for(topic)
+        except Exception as error:
+            _tell(told, error)
+        else:
+            groups[topic, partition_of(key, len(numbers))].append(letter)
+    return groups
+
+
+@lru_cache(maxsize=20_000)
+def partition_of(key: bytes | None, count: int) -> int:
+    """Where Kafka's own clients put a key: murmur2, so that one key always meets one partition."""
+    numbers = range(count)
+    return int(DefaultPartitioner()(key, numbers, numbers))
+
+
+async def _post(producer: aiokafka.AIOKafkaProducer, topic: str, partition: int, letters: Sequence[Letter]) -> None:
+    batch, inside = producer.create_batch(), list[asyncio.Future[None]]()
+    for _, key, value, headers, told in letters:
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            await _submit(producer, batch, topic, partition, inside)
+            batch, inside = producer.create_batch(), []
+            batch.append(timestamp=None, key=key, value=value, headers=headers)
+        inside.append(told)
+    await _submit(producer, batch, topic, partition, inside)
+
+
+async def _submit(
+    producer: aiokafka.AIOKafkaProducer, batch: Any, topic: str, partition: int, inside: "list[asyncio.Future[None]]"
+) -> None:
     try:
-        delivery = await producer.send(topic, key=key, value=value, headers=headers)
+        delivery = await producer.send_batch(batch, topic, partition=partition)
     except Exception as error:
+        for told in inside:
+            _tell(told, error)
+    else:
+        delivery.add_done_callback(partial(_pass_on, inside))
+
+
+def _pass_on(inside: "list[asyncio.Future[None]]", delivery: "asyncio.Future[Any]") -> None:
+    error = KafkaError("the delivery was given up") if delivery.cancelled() else delivery.exception()
+    for told in inside:
         _tell(told, error)
-    else:
-        delivery.add_done_callback(partial(_pass_on, told))
-
-
-def _pass_on(told: "asyncio.Future[None]", delivery: "asyncio.Future[Any]") -> None:
-    if delivery.cancelled():
-        _tell(told, KafkaError("the delivery was given up"))
-    else:
-        _tell(told, delivery.exception())
 
 
 def _tell(told: "asyncio.Future[None]", error: BaseException | None) -> None:

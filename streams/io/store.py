@@ -28,6 +28,10 @@ _AWAY = (
     asyncpg.LockNotAvailableError,
 )
 
+_PIPELINE = {"callstream.scope": "pipeline", "enable_seqscan": "off", "jit": "off"}
+"""The pipeline finds rows by their keys alone. Its statements are planned when a new table is still empty, and would go
+on reading all of it while it grows."""
+
 
 @contextmanager
 def outages() -> Iterator[None]:
@@ -45,7 +49,7 @@ async def open_pool(url: str, *, pipeline: bool = False, size: int = 8) -> async
 
     Refuses a login to which row-level security does not apply.
     """
-    settings = {"application_name": "callstream"} | ({"callstream.scope": "pipeline"} if pipeline else {})
+    settings = {"application_name": "callstream"} | (_PIPELINE if pipeline else {})
     with outages():
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=size, init=_prepare, server_settings=settings, command_timeout=60,

@@ -16,5 +16,8 @@ def normalize(raw: RawCall, to_call: ToCall) -> Next:
     fields = {name: getattr(content, name) for name in NormalizedCall.model_fields}
     metadata = {key: value for key, value in content.source_metadata.items() if key != "external_id"}
     fields["source_metadata"] = {"external_id": raw.external_id, **metadata}
-    call = Call(**raw.identity(), source_id=raw.source_id, placement=raw.placement, fingerprint=fingerprint, **fields)
+    # Both halves are validated models already; to validate a long transcript twice would cost as much as all the rest.
+    call = Call.model_construct(
+        version=1, **raw.identity(), source_id=raw.source_id, placement=raw.placement, fingerprint=fingerprint, **fields
+    )
     return Next([(NORMALIZED, call)])

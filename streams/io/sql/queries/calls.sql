@@ -1,10 +1,10 @@
 -- list_calls --
--- The library, newest first.
+-- The library, newest first. source_app || '' is how the index over it is written.
 SELECT recording_id, source_app, external_id, title, recording_start_time, duration_ms, participants,
        metadata_quality, source_metadata, imported_at, updated_at, import_job_id
 FROM recordings
 WHERE workspace_id = $1
-  AND ($2::text IS NULL OR source_app = $2)
+  AND ($2::text IS NULL OR source_app || '' = $2)
   AND ($3::text IS NULL OR EXISTS (
       SELECT FROM jsonb_array_elements(participants) p
       WHERE strpos(lower(concat_ws(' ', p ->> 'name', p ->> 'email', p ->> 'phone')), lower($3)) > 0))
