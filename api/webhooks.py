@@ -38,6 +38,8 @@ SQL = queries.load("webhooks")
 CACHE_SECONDS = 3.0
 """A closed endpoint answers 404 at the latest after this long; in the process that closed it, at once."""
 CACHE_SIZE = 2000
+RECENT = 10_000
+"""Accepted deliveries that this process remembers by itself."""
 REMEMBER_DAYS = 30
 FORGET_EVERY_SECONDS = 3600.0
 MAX_CALLS = 1000
@@ -96,6 +98,7 @@ class Door:
         self._endpoints: OrderedDict[UUID, tuple[float, _Open | None]] = OrderedDict()
         self._seen: dict[UUID, Batcher[Delivery, bool]] = {}
         self._record: dict[UUID, Batcher[Delivery, None]] = {}
+        self._recent: OrderedDict[Delivery, None] = OrderedDict()
         self._forgot: dict[UUID, float] = {}
 
     async def endpoint(self, platform: str, endpoint_id: str) -> _Open:
@@ -112,16 +115,27 @@ class Door:
 
     async def seen(self, endpoint: _Open, delivery_id: str) -> bool:
         """Whether this delivery was accepted before."""
+        if (endpoint.endpoint_id, delivery_id) in self._recent:
+            return True
         batcher = self._seen.get(endpoint.workspace_id)
         if batcher is None:
             batcher = self._seen[endpoint.workspace_id] = Batcher(self._ask(endpoint.workspace_id), _no_key)
         return await batcher((endpoint.endpoint_id, delivery_id))
 
-    async def record(self, endpoint: _Open, delivery_id: str) -> None:
-        """Remember an accepted delivery. The broker has its calls, so trouble here is not the sender's: dedup skips."""
+    def remember(self, endpoint: _Open, delivery_id: str) -> None:
+        """Remember an accepted delivery: here at once, in the database behind the answer. The broker has its calls, so
+        trouble with that is not the sender's: should the delivery be repeated to somebody else, dedup skips it."""
+        self._recent[endpoint.endpoint_id, delivery_id] = None
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+        self._ports.in_background(self._write_down(endpoint, delivery_id))
+
+    async def _write_down(self, endpoint: _Open, delivery_id: str) -> None:
         batcher = self._record.get(endpoint.workspace_id)
         if batcher is None:
-            batcher = self._record[endpoint.workspace_id] = Batcher(self._write(endpoint.workspace_id), _no_key)
+            batcher = self._record[endpoint.workspace_id] = Batcher(
+                self._write(endpoint.workspace_id), _no_key, pause=0.05
+            )
         try:
             await batcher((endpoint.endpoint_id, delivery_id))
             self._forget_old(endpoint)
@@ -231,7 +245,7 @@ async def _accept(
     ]  # fmt: skip
     if await events.publish_all(ports.bus, calls, seconds=BROKER_SECONDS):
         raise events.broker_away()
-    await door.record(endpoint, delivery_id)
+    door.remember(endpoint, delivery_id)
     return WebhookAnswer(status="accepted", calls=len(calls))
 
 

@@ -4,6 +4,7 @@ Each command imports what it needs when it runs, so that `--help` is fast and a 
 """
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -110,8 +111,11 @@ def api() -> None:
     settings = load_settings()
     refuse_taken_port(settings)
     set_up_logging(settings, "api")
+    served = create_app(settings)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)  # a full collection would hold up every request of that moment
     uvicorn.run(
-        create_app(settings),
+        served,
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -31,6 +31,8 @@ from streams.recovery import SafeTableManager
 log = structlog.get_logger("worker")
 ROLES = ("pipeline", "dedup", "transcribe")
 SEVEN_DAYS = 7 * 24 * 3600.0
+NICE = 5
+"""On a shared machine the doors, Kafka and PostgreSQL come first: what is accepted can wait, its sender cannot."""
 CRASH_GRACE = 10.0
 """Seconds a crashed worker has to end by itself."""
 
@@ -226,6 +228,8 @@ def run_worker(role: str, settings: Settings) -> None:
     from streams.wiring import wire
 
     set_up_logging(settings, role)
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
     uvloop.install()
     app = build_app(role, settings)
     wire(app, role, settings)

@@ -14,6 +14,7 @@ from api.webhooks import Door
 from schemas.faults import OutageFault
 from streams.io import clock
 from tests.conftest import Broker, Database
+from tests.stack import until
 from tests.system.api_harness import GENERIC, Api, running_api
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
@@ -114,7 +115,11 @@ async def test_deliveries_at_the_same_time_share_their_round_trips(api: Api) -> 
     endpoint = await api.endpoint()
     answers = await asyncio.gather(*(api.deliver(endpoint, BODY, delivery=f"d-{n % 25}") for n in range(50)))
     assert {answer.status_code for answer in answers} == {202}
-    assert await api.value("SELECT count(*) FROM webhook_deliveries") == 25
+
+    async def written_down() -> bool:
+        return bool(await api.value("SELECT count(*) FROM webhook_deliveries") == 25)
+
+    assert await until(written_down, 30, "25 deliveries, each written down once behind the answers")
 
 
 async def test_the_secret_is_shown_once_and_kept_sealed(api: Api) -> None:
