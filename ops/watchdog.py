@@ -39,6 +39,9 @@ MAX_GAP_SECONDS: Final = 30.0
 """After a longer pause between two looks we were stopped ourselves, and know nothing about what happened meanwhile."""
 GRACE_SECONDS: Final = 60.0
 MAX_GRACE_SECONDS: Final = 3600.0
+RECOVERING: Final = "recovering"
+"""The file that a dedup worker touches every two seconds while it rebuilds its table; see `streams/recovery.py`."""
+SIGN_LASTS: Final = 15.0
 PARTITION_PATIENCE: Final = 5
 """One partition may stand still this many times longer than all of them: it may just be waiting for its turn."""
 
@@ -174,6 +177,9 @@ class Watchdog:
             if not self._supervisor.pids(role):  # stopped on purpose, or between two starts
                 self._watched[role] = replace(self._watched[role], known=Known())
                 continue
+            if rebuilds(self._settings.data_dir / "workers", role, time.time()):
+                self._watched[role] = replace(self._watched[role], known=Known())
+                continue
             async with asyncio.timeout(ANSWER_SECONDS):
                 seen = await look(role)
             started_at = self._supervisor.started_at(role) or seen.at
@@ -187,6 +193,12 @@ class Watchdog:
             pids = self._supervisor.kill(role)
             log.error("worker stands still and is restarted", worker_role=role, why=why, pids=pids)
             self._on_restart(role)
+
+
+def rebuilds(workers: Path, role: str, now: float) -> bool:
+    """Whether a worker of the role says that its table grows. It reads the changelog then and moves no offset."""
+    signs = [folder / RECOVERING for folder in (workers / role, *workers.glob(f"{role}-*"))]
+    return any(sign.exists() and now - sign.stat().st_mtime < SIGN_LASTS for sign in signs)
 
 
 async def database_answers(settings: Settings) -> bool:

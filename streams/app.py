@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiokafka
@@ -30,6 +31,7 @@ from streams.recovery import SafeTableManager
 
 log = structlog.get_logger("worker")
 ROLES = ("pipeline", "dedup", "transcribe")
+RECOVERING = "recovering"
 SEVEN_DAYS = 7 * 24 * 3600.0
 NICE = 5
 """On a shared machine the doors, Kafka and PostgreSQL come first: what is accepted can wait, its sender cannot."""
@@ -101,6 +103,8 @@ class SafeApp(faust.App):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.closers: list[Callable[[], Awaitable[None]]] = []
         """Called when the app has stopped."""
+        self.recovering: Path | None = None
+        """Touched while the table is rebuilt; the watchdog looks at it."""
 
     def _new_transport(self) -> SparingTransport:
         return SparingTransport(self.conf.broker_consumer, self)
@@ -204,6 +208,7 @@ def build_app(role: str, settings: Settings) -> SafeApp:
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    app.recovering = folder / RECOVERING
     return app
 
 

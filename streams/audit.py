@@ -331,6 +331,10 @@ async def _round(settings: Settings, url: str, stop: asyncio.Event) -> None:
         finally:
             replaying.cancel()
             await asyncio.wait({replaying})
+            if stop.is_set():
+                with suppress(OutageFault, TimeoutError):
+                    async with asyncio.timeout(2):
+                        await outcomes.unbeat(pool, settings.worker_name or "audit")
             await bus.stop()
             pool.terminate()
 

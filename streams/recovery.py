@@ -11,7 +11,9 @@ from typing import Any
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
+from mode import Service
 
+SIGN_SECONDS = 2.0
 PAUSE = 0.1
 """Seconds for fetches that are under way to come in, so that the seek throws them away."""
 
@@ -20,6 +22,17 @@ class SafeRecovery(Recovery):  # type: ignore[misc]
     """Recovery whose last step closes the flow before it touches the source partitions."""
 
     logger = logging.getLogger("faust.recovery")
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _say_it_goes_on(self) -> None:
+        """For as long as the table grows, touch a file: a rebuild may take longer than a stall, and is none."""
+        before = 0
+        while not self.should_stop:
+            read = sum(self.active_offsets.values())
+            if self.in_recovery and read != before and self.app.recovering is not None:
+                self.app.recovering.touch()
+            before = read
+            await self.sleep(SIGN_SECONDS)
 
     async def on_recovery_completed(self, generation_id: int = 0) -> None:
         """Close the flow, run the tables' callbacks, seek, and only then resume."""

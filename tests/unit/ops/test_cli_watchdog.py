@@ -1,7 +1,9 @@
 """When a role stands still, and when it only looks like it."""
 
+import os
 from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from ops.watchdog import (
     MAX_GAP_SECONDS,
     MAX_GRACE_SECONDS,
     PARTITION_PATIENCE,
+    RECOVERING,
+    SIGN_LASTS,
     Known,
     Look,
     Partition,
@@ -20,6 +24,7 @@ from ops.watchdog import (
     grace_after,
     limit_of,
     look_again,
+    rebuilds,
 )
 from schemas.settings import Settings
 
@@ -161,3 +166,15 @@ def test_what_is_known_never_lies_about_time(looks: list[Offsets | None]) -> Non
         for partition, (offset, since) in known.standing.items():
             assert since <= at
             assert each[partition][0] == offset < each[partition][1]
+
+
+def test_a_worker_that_rebuilds_its_table_does_not_stand_still(tmp_path: Path) -> None:
+    folder = tmp_path / "dedup-1"
+    folder.mkdir()
+    assert not rebuilds(tmp_path, "dedup", 1000.0)
+    sign = folder / RECOVERING
+    sign.touch()
+    os.utime(sign, (990.0, 990.0))
+    assert rebuilds(tmp_path, "dedup", 1000.0)
+    assert not rebuilds(tmp_path, "pipeline", 1000.0)
+    assert not rebuilds(tmp_path, "dedup", 990.0 + SIGN_LASTS), "it has hung since"
