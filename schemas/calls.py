@@ -5,6 +5,7 @@ every stage, retry and replay. A breaking change of a model is a new topic, neve
 """
 
 import hashlib
+import json
 import math
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -166,17 +167,16 @@ class Call(NormalizedCall, Event):
         return bool((self.full_transcript or "").strip()) or bool(self.segments)
 
 
-_MEDIA_THAT_CHANGES = set(Media.model_fields) - {"sha256"}
-
-
 def fingerprint(content: NormalizedCall, volatile: frozenset[str] = frozenset()) -> str:
     """SHA-256 hex over the content. `volatile` names fields (or `media.url`-like paths) that change by themselves.
 
     A media URL never counts: it is signed anew at every fetch. Metadata does not count either: view counts live there.
     """
-    left_out: dict[str, Any] = dict.fromkeys({"source_metadata", *volatile}, True)
-    left_out.setdefault("media", _MEDIA_THAT_CHANGES)
-    return hashlib.sha256(content.model_dump_json(exclude=left_out).encode()).hexdigest()
+    fields = content.model_dump(mode="json", exclude={"source_metadata", *volatile})
+    if fields.get("media"):
+        fields["media"] = {k: v for k, v in fields["media"].items() if k == "sha256"}
+    canonical = json.dumps(fields, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class ClaimReleased(Event):
