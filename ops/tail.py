@@ -23,6 +23,7 @@ from schemas.faults import ConfigFault
 from schemas.settings import Settings
 from schemas.topics import COMPLETED
 from streams.io.bus import header
+from streams.io.consumers import let_go
 
 Start = datetime | Literal["beginning", "now"]
 
@@ -142,7 +143,7 @@ async def follow(kafka: str, start: Start, tell: Callable[[str], None]) -> Async
                 tell(f"Kafka at {kafka} cannot be reached. Waiting for it; no event is lost. Ctrl-C stops.")
                 away = True
         finally:
-            await consumer.stop()
+            await let_go(consumer)
         await asyncio.sleep(PAUSE_SECONDS)
 
 

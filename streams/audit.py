@@ -33,6 +33,7 @@ from streams import replay
 from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
 from streams.io.bus import REPLAY_ID, Bus, header
+from streams.io.consumers import let_go
 from streams.io.sender import MAX_REQUEST
 from streams.io.store import Pool, open_pool_patiently
 from streams.logs import set_up_logging
@@ -269,7 +270,7 @@ async def _consumer(settings: Settings, group: str | None) -> AsyncIterator[Any]
             await consumer._client.add_topic(topic)
         yield consumer
     finally:
-        await consumer.stop()
+        await let_go(consumer)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from schemas.faults import OutageFault
 from schemas.settings import Settings
 from schemas.topics import ARCHIVE
 from streams.io.bus import ATTEMPT, REPLAY_ID, TRACE, attempt_of, header
+from streams.io.consumers import let_go
 from streams.io.failed_imports import RETRY_OF, parties_of
 from streams.io.replays import Selection
 from streams.io.sender import MAX_REQUEST
@@ -248,7 +249,7 @@ async def reader(settings: Settings, topics: Sequence[str] = tuple(t.name for t 
             await consumer._client.add_topic(topic)
         yield consumer
     finally:
-        await consumer.stop()
+        await let_go(consumer)
 
 
 @contextmanager

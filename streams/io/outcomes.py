@@ -6,7 +6,7 @@ import asyncpg
 
 from schemas.calls import ImportSkipped
 from streams.io import queries
-from streams.io.recordings import close_books, key_of, lock_job_calls
+from streams.io.recordings import close_books, key_of, lock_job_calls, raise_observed
 from streams.io.store import outages
 
 SQL = queries.load("outcomes")
@@ -19,13 +19,12 @@ SENTENCES = {
 async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> list[None]:
     """Count duplicates in their jobs, resolve the failed imports of retried duplicates. Idempotent.
 
-    That dedup saw a call again is remembered in its claim and not in the row, which would have to be written anew with
-    all its indexes at every sync. Rows are locked in the order in which `recordings.store` locks them: calls of jobs,
-    failed imports.
+    Rows are locked in the order in which `recordings.store` locks them: recordings, calls of jobs, failed imports.
     """
     jobs = [(job, skip) for skip in skips if (job := skip.replay_id or skip.job_id)]
     with outages():
         async with pool.acquire() as connection, connection.transaction():
+            await raise_observed(connection, [s for s in skips if s.reason == "already_imported"])
             if jobs:
                 await lock_job_calls(connection, jobs)
                 await connection.execute(

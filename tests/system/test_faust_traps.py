@@ -549,7 +549,7 @@ def test_every_role_is_set_up_as_faust_needs_it(tmp_path: Path) -> None:
         assert float(one["broker_heartbeat_interval"]) <= 3
         assert 0.5 <= float(one["broker_commit_interval"]) <= 1
         assert 100 <= int(one["stream_buffer_maxsize"]) <= (500 if role == "transcribe" else 5000)
-        assert 0.02 <= float(one["producer_linger"]) <= 0.05
+        assert 0.02 <= float(one["producer_linger"]) <= 0.1, "only the changelog goes this way, and nobody waits for it"
         assert 30 <= float(one["producer_request_timeout"]) <= 60
         assert one["producer_acks"] == "-1"
         assert int(one["consumer_max_fetch_size"]) > int(one["producer_max_request_size"])

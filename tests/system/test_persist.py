@@ -648,6 +648,8 @@ async def test_what_was_seen_again_is_remembered_whatever_the_order_of_the_news(
     assert (await the_row(database))["observed_at"] == T0 + timedelta(seconds=7)
     await record_skips(database.pipeline_pool, [a_skip(a_call(database.workspace_id, fingerprint="b", at=9))])
     assert (await the_row(database))["observed_at"] == T0 + timedelta(seconds=7), "other content says nothing of this"
+    older = await store_one(database.pipeline_pool, a_call(database.workspace_id, fingerprint="b", at=6))
+    assert older.result == "older_than_stored", "content seen in between cannot overwrite it"
 
 
 # Replays -------------------------------------------------------------------------------------------------------------

@@ -468,6 +468,7 @@ async def test_what_was_received_is_written_down_without_the_key(client: AsyncOp
             "response_format": "verbose_json",
             "fault": None,
             "status": 200,
+            "held": False,
             "paid": True,
         }
     ]
