@@ -61,6 +61,8 @@ class QuietMonitor(Monitor):  # type: ignore[misc]
     The time of the last event stays: Faust's warnings about slow streams look at it.
     """
 
+    logger = logging.getLogger("faust.sensors")
+
     def on_message_in(self, tp: Any, offset: int, message: Any) -> None:
         """Not counted."""
 
