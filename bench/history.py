@@ -9,8 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from bench.chains import Chain, callstream
 from bench.feeder import payload
 from bench.ground import memory_mb, open_ground
-from bench.rounds import Loss, Meter, Numbers, one_round, warm_up
+from bench.rounds import Loss, Meter, Numbers
 from bench.stored import fill_claims, fill_recordings, known
+from bench.throughput import measure
 from bench.values import Show, spread
 from schemas.calls import RawCall
 from schemas.topics import RAW
@@ -93,13 +94,3 @@ def _raw(chain: Chain, external_id: str) -> RawCall:
         external_id=external_id, observed_at=now, received_at=now,
         payload=payload(external_id, random.Random(external_id)),
     )  # fmt: skip
-
-
-async def measure(chain: Chain, prefix: str, events: int) -> Numbers:
-    """One round, started and stopped."""
-    await chain.start()
-    try:
-        await warm_up(chain, prefix)
-        return await one_round(chain, prefix, events)
-    finally:
-        await chain.stop()

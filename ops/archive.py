@@ -1,8 +1,6 @@
 """`callstream archive`: the raw calls of an installation into a file, and out of a file into another installation."""
 
 import asyncio
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -10,8 +8,9 @@ from uuid import UUID
 
 import typer
 
-from ops.hub import INTERRUPTED, AsJson, follow, print_summary
+from ops.hub import AsJson, follow, print_summary
 from ops.selecting import ExternalId, From, InWorkspace, Source, To, wanted
+from ops.signals import INTERRUPTED, stop_on_signal
 from schemas.settings import load_settings
 from streams.io import clock
 
@@ -126,7 +125,7 @@ async def _import(
 
     settings = load_settings()
     stop = asyncio.Event()
-    _stop_on_signal(stop)
+    stop_on_signal(stop)
     async with show.hub(settings) as (ports, _):
         found = await workspaces.list_workspaces(settings)
         into = workspaces.pick(found, wanted_workspace) if wanted_workspace else workspaces.home(found)
@@ -161,15 +160,3 @@ def _add(whole: "Summary", part: "Summary") -> None:
     whole.failures = (whole.failures + part.failures)[:SHOWN_FAILURES]
     for name in ("imported", "updated", "duplicates", "failed", "pending"):
         setattr(whole, name, getattr(whole, name) + getattr(part, name))
-
-
-def _stop_on_signal(stop: asyncio.Event) -> None:
-    """The first Ctrl-C ends in good order, the second at once."""
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(INTERRUPTED)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
@@ -18,12 +18,12 @@ from pydantic import ValidationError
 from ops.archive import archive
 from ops.hub import failed, hub
 from ops.replay import replay
+from ops.signals import INTERRUPTED
 from ops.usage import usage
 from schemas.faults import ConfigFault, Fault
 from schemas.settings import Settings, load_settings
 
 T = TypeVar("T")
-INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="callstream",

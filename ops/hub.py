@@ -1,8 +1,6 @@
 """The commands that work with calls: import, jobs, tail, failed. `ops/cli.py` makes them part of `callstream`."""
 
 import asyncio
-import os
-import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -11,6 +9,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from ops.signals import INTERRUPTED, stop_on_signal
 from schemas.settings import load_settings
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from ops.importing import Sent
     from ops.show import Summary
 
-INTERRUPTED: Final = 130
 SLOW_SECONDS: Final = 15.0
 
 hub = typer.Typer()
@@ -69,14 +67,7 @@ async def _import(
     from ops import importing, show
 
     stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(INTERRUPTED)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    stop_on_signal(stop)
     async with show.hub(load_settings()) as (ports, caller):
         sender = Sender(caller.workspace_id, caller.user_id)
         with show.byte_bar("Sending", importing.size_of(files)) as bar:

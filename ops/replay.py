@@ -1,16 +1,15 @@
 """`callstream replay`: read raw calls of the archive again, follow it, say what changed; list, show, cancel."""
 
 import asyncio
-import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from uuid import UUID
 
 import typer
 
-from ops.hub import INTERRUPTED, SLOW_SECONDS, AsJson, Limit
+from ops.hub import SLOW_SECONDS, AsJson, Limit
 from ops.selecting import ExternalId, From, InWorkspace, Source, To, wanted
+from ops.signals import INTERRUPTED, stop_on_signal
 from schemas.faults import OutageFault
 from schemas.settings import load_settings
 from streams.io import clock
@@ -94,7 +93,7 @@ async def _replay(given: "ReplayCreate", workspace: str | None, *, wait: bool) -
 
     settings = load_settings()
     stop = asyncio.Event()
-    _stop_on_signal(stop)
+    stop_on_signal(stop)
     async with show.hub(settings) as (ports, _):
         found = await workspaces.list_workspaces(settings)
         chosen = [workspaces.pick(found, workspace)] if workspace else found
@@ -119,18 +118,6 @@ async def audit_works(ports: Any) -> bool:
 
     checks = (await readiness(ports)).checks
     return any(check.name == "worker:audit" and check.status == "ok" for check in checks)
-
-
-def _stop_on_signal(stop: asyncio.Event) -> None:
-    """Ctrl-C only stops watching; the second one at once."""
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(INTERRUPTED)
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
 
 
 async def _follow(ports: Any, started: "Started", stop: asyncio.Event) -> "Started":
