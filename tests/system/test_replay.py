@@ -94,6 +94,7 @@ async def fill(stack: Stack) -> None:
     filed = stack.raw("filed", generic("filed"), placement={"vault_id": str(vault)})
     await publish(stack, RAW, [*plain, large, filed, *(version("renamed", n) for n in (1, 2, 3))])
     await publish(stack, RAW, [*twice, version("shuffled", 2), version("shuffled", 1), version("both", 1)])
+    await settled(stack, "both, version 1")  # the lanes overtake each other, and the first one stored names the import
     await publish(stack, BACKFILL, [stack.raw("old", generic("old")), version("both", 2)])
     await publish(stack, RAW, [version("both", 3), stack.raw("poison", generic("poison", title=7))])
     wav = make_wav(1.0, 444)
