@@ -142,7 +142,7 @@ async def test_a_consumer_killed_between_work_and_commit_works_every_event_once(
     async def began() -> bool:
         return any(row["event_id"] in of_event for row in example.rows("journal"))
 
-    for _ in range(10):  # until it was hit between the two
+    for _ in range(30):  # until it was hit between the two
         example.start("--from", since)
         await until(began, 90, "the first event", pause=0.001)
         example.end(signal.SIGKILL)
@@ -154,7 +154,7 @@ async def test_a_consumer_killed_between_work_and_commit_works_every_event_once(
         example.database.unlink()
         example.group += "-"
     else:
-        pytest.fail("ten times it had committed all of its work before it was killed")
+        pytest.fail("thirty times it had committed all of its work before it was killed")
     example.start("--from", since)
     await wait_worked(example, wanted)
     last = f"last-{uuid4()}"  # on every partition, so that all that came twice has been read
