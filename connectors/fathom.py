@@ -1,35 +1,68 @@
-"""Fathom: push by signed webhook. Vendor pages: https://developers.fathom.ai, checked November 2025.
+"""Fathom: push by signed webhook, pull by API key or OAuth. Vendor pages: https://developers.fathom.ai, November 2025.
 
-A webhook brings one meeting, without an event name. Transcript items have a start and no end, and a meeting has no
-length: both come from what follows.
+A webhook brings one meeting, without an event name; a listing brings ten at a time, and with an API key their
+transcripts too. An OAuth app must ask for each transcript: it is added as `transcript`, as the webhook has it. Its
+items have no end and a meeting has no length: both come from what follows. `meeting_url`, which often carries the
+meeting's passcode, is left out of what is pulled. Dates of a listing are those of creation.
 """
 
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
-from connectors.contract import Connector, Received, Webhook
-from connectors.fields import instant_at, list_at, object_at, quality_of, text_at
-from connectors.payloads import Payload, clean, invalid, kind_of, parse_json, received, written
-from connectors.signatures import standard_webhook
-from connectors.spoken import plain_text
-from connectors.timeparse import MAX_MS, clock_ms
-from schemas.calls import NormalizedCall, Participant, Segment
-from schemas.faults import InvalidCall
+from connectors.auths import bearer, header
+from connectors.contract import (
+    Account,
+    Api,
+    Auth,
+    Connector,
+    Delivery,
+    Field,
+    Found,
+    Item,
+    Limit,
+    LimitHeaders,
+    Notice,
+    OAuth,
+    Page,
+    Pull,
+    Received,
+    Webhook,
+    Window,
+)  # fmt: skip
+from connectors.fathom_downloads import BUCKET, prepared, recording_of
+from connectors.fields import instant_at, object_at, text_at
+from connectors.listing import (
+    body_text,
+    instant,
+    is_fresh,
+    listed_id,
+    object_in,
+    objects,
+    place_in_list,
+    stamp,
+    without,
+)
+from connectors.payloads import Payload, invalid, received
+from connectors.people import everybody, object_of, objects_at, participant
+from connectors.signatures import standard
+from connectors.utterances import Started, assembled, clock_at, has_words, length_between, until_next
+from schemas.calls import NormalizedCall
+from schemas.faults import ConfigFault, MissingFault
 
 METADATA = (
     "url", "share_url", "meeting_title", "meeting_type", "created_at", "scheduled_start_time", "scheduled_end_time",
     "calendar_invitees_domains_type", "shared_with", "default_summary", "action_items",
 )  # fmt: skip
-"""What is kept beside the call. `meeting_url` is not among it: it often carries the meeting's passcode."""
+"""What is kept beside the call."""
+LATE = timedelta(days=1)
+"""How long after its recording a meeting is looked for among the created ones."""
+PAGES_TO_FIND = 60  # there is no request for one meeting: it is looked for among the 600 newest
+SERVER = "https://fathom.video/external/v1/oauth2"
 
 
-def read_webhook(body: bytes) -> list[Received]:
+def read_webhook(delivery: Delivery) -> list[Received | Notice]:
     """The meeting of one delivery, word for word."""
-    text = body.decode("utf-8", "replace").removeprefix("\ufeff")
-    try:
-        value = parse_json(text)
-    except InvalidCall:
-        value = None
+    text, value = body_text(delivery)
     return [received(text, value, external_id_of)]
 
 
@@ -47,92 +80,140 @@ def to_call(payload: Payload) -> NormalizedCall:
     """The call in a meeting object."""
     recording_id = external_id_of(payload)
     start, end = instant_at(payload, "recording_start_time"), instant_at(payload, "recording_end_time")
-    duration = _length(start, end)
-    spoken = list_at(payload, "transcript")
-    segments = _segments(spoken, duration)
-    if not segments:
-        sentence = (
-            "Fathom sent this call without its transcript. "
-            'Switch on "transcript" in the settings of the webhook at Fathom and have it sent again.'
-        )
-        raise InvalidCall("transcript_missing", sentence, field="transcript")
-    call = NormalizedCall(
+    duration = length_between(start, end)
+    segments = until_next([_said(entry, where) for where, entry in objects_at(payload, "transcript")], duration)
+    people = [("recorded_by", object_at(payload, "recorded_by")), *objects_at(payload, "calendar_invitees")]
+    return assembled(
         title=text_at(payload, "title") or text_at(payload, "meeting_title") or f"Fathom call {recording_id}",
-        recording_start_time=start,
-        duration_ms=duration,
-        full_transcript=plain_text(segments),
+        start=start,
+        duration=duration,
         segments=segments,
-        participants=_participants(payload),
-        original_transcript=written(spoken),
-        source_metadata=_metadata(payload),
+        spoken=payload.get("transcript"),
+        people=everybody(participant(person, where) for where, person in people),
+        metadata={name: payload.get(name) for name in METADATA},
         language=text_at(payload, "transcript_language"),
     )
-    return call.model_copy(update={"metadata_quality": quality_of(call)})
 
 
-def _length(start: datetime | None, end: datetime | None) -> int | None:
-    if start is None or end is None or end < start:
-        return None
-    milliseconds = round((end - start).total_seconds() * 1000)
-    return milliseconds if milliseconds <= MAX_MS else None
+def _said(entry: Payload, where: str) -> Started:
+    start = clock_at(entry, "timestamp", where=f"{where}.")
+    speaker = text_at(object_of(entry.get("speaker"), f"{where}.speaker"), "display_name", where=f"{where}.speaker.")
+    return speaker, text_at(entry, "text", where=f"{where}.") or "", start
 
 
-def _segments(spoken: list[Any], duration: int | None) -> tuple[Segment, ...]:
-    items = [_item(entry, f"transcript[{number}]") for number, entry in enumerate(spoken)]
-    segments = []
-    for number, (speaker, text, start) in enumerate(items):
-        following = items[number + 1][2] if number + 1 < len(items) else duration
-        if text.strip():
-            end = max(start, following if following is not None else start)
-            segments.append(Segment(speaker=speaker, text=text, start_ms=start, end_ms=end))
-    return tuple(segments)
+async def validate(api: Api) -> Account:
+    """Fathom does not say whose key it is: the person names the account, or the first team does."""
+    teams = objects(object_in(await api.get("/teams"), "Fathom").get("items") or [], "Fathom")
+    names = [api.credential.get("account", "").strip(), *(str(team.get("name") or "") for team in teams)]
+    return Account(label=next(filter(None, names), "Fathom account"))
 
 
-def _item(entry: object, where: str) -> tuple[str | None, str, int]:
-    if not isinstance(entry, dict):
-        raise invalid(where, f"must be an object, and it is {kind_of(entry)}")
-    stamp = text_at(entry, "timestamp", where=f"{where}.")
-    if stamp is None:
-        raise invalid(f"{where}.timestamp", "is missing")
-    try:
-        start = clock_ms(stamp)
-    except ValueError as error:
-        raise invalid(f"{where}.timestamp", str(error)) from None
-    speaker = text_at(_person(entry.get("speaker"), f"{where}.speaker"), "display_name", where=f"{where}.speaker.")
-    return speaker, text_at(entry, "text", where=f"{where}.") or "", min(start, MAX_MS)
+async def list_page(api: Api, window: Window, cursor: str | None) -> Page:
+    """Ten meetings that were created in the window, or a day after it and recorded in it."""
+    params: dict[str, Any] = {"created_after": stamp(window.since), "created_before": stamp(window.until + LATE)}
+    for name, value in window.filters.items():
+        params |= {f"{name}[]": value.split(",")} if name in ("recorded_by", "teams") else {name: value}
+    answer = await _meetings(api, cursor, params)
+    found = [_listed(meeting) for meeting in objects(answer.get("items"), "Fathom")]
+    items = [item for item in found if item.started_at is None or item.started_at < window.until]
+    return Page(items, answer.get("next_cursor") or None)
 
 
-def _person(value: object, where: str) -> Payload:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise invalid(where, f"must be an object, and it is {kind_of(value)}")
-    return value
+async def find(api: Api, external_id: str) -> Item:
+    """The meeting, among the newest ones."""
+    cursor: str | None = None
+    for _ in range(PAGES_TO_FIND):
+        answer = await _meetings(api, cursor, {})
+        for item in map(_listed, objects(answer.get("items"), "Fathom")):
+            if item.external_id == external_id:
+                return item
+        cursor = answer.get("next_cursor") or None
+        if cursor is None:
+            break
+    raise MissingFault("not_at_source", "Fathom does not list this call any more, or it is not among the newest 600.")
 
 
-def _participants(payload: Payload) -> tuple[Participant, ...]:
-    """Who recorded it, then who was invited; nobody twice."""
-    people = [("recorded_by", object_at(payload, "recorded_by"))]
-    invitees = list_at(payload, "calendar_invitees")
-    for number, entry in enumerate(invitees):
-        where = f"calendar_invitees[{number}]"
-        people.append((where, _person(entry, where)))
-    found: dict[str, Participant] = {}
-    for where, person in people:
-        name, email = text_at(person, "name", where=f"{where}."), text_at(person, "email", where=f"{where}.")
-        if name or email:
-            found.setdefault((email or name or "").casefold(), Participant(name=name, email=email))
-    return tuple(found.values())
+async def _meetings(api: Api, cursor: str | None, params: dict[str, Any]) -> Payload:
+    """One page. Whoever may include the transcripts does so: one heavy request then brings ten of them."""
+    if _includes(api):
+        params = params | {"include_transcript": "true", "include_summary": "true"}
+    asked = params | {"include_action_items": "true", "cursor": cursor}
+    with place_in_list("Fathom", cursor):
+        answer = await api.get("/meetings", params=asked, bucket="heavy" if _includes(api) else "default")
+    return object_in(answer, "Fathom")
 
 
-def _metadata(payload: Payload) -> dict[str, Any]:
-    return {name: clean(payload[name], name) for name in METADATA if payload.get(name) is not None}
+def _includes(api: Api) -> bool:
+    """OAuth apps are refused with `include_transcript`."""
+    return "api_key" in api.credential
 
+
+def _listed(meeting: Payload) -> Item:
+    return Item(listed_id(meeting, external_id_of, "Fathom"), meeting, instant(meeting.get("recording_start_time")))
+
+
+async def fetch(api: Api, item: Item) -> Found:
+    """The meeting with its transcript, and its recording, which Fathom prepares on demand."""
+    meeting = without(item.data, ("meeting_url",))
+    if not _includes(api):
+        try:
+            answer = await api.get(f"/recordings/{item.external_id}/transcript", bucket="heavy")
+            meeting["transcript"] = object_in(answer, "Fathom").get("transcript")
+        except MissingFault:
+            meeting["transcript"] = None
+        except ConfigFault as fault:
+            if fault.reason != "permission_missing":
+                raise
+            sentence = "Fathom lets only others read this call: it was shared with this account with limits."
+            raise MissingFault("transcript_forbidden", sentence) from None
+    ready = has_words(meeting.get("transcript"))
+    waits = not ready and is_fresh(api.now, instant(meeting.get("recording_end_time")))
+    why = "Fathom is still writing the transcript." if waits else None
+    return Found(meeting, ready, recording_of(item.external_id), why)
+
+
+ACCOUNT = Field("account", "Your e-mail address at Fathom", False, False, help="To tell several accounts apart.")
+KEY = Field("api_key", "API key", help="At Fathom under User Settings, API Access.")
+WAYS = (
+    Auth("api_key", header("X-Api-Key", "api_key"), (KEY, ACCOUNT)),
+    Auth("oauth", bearer(), (ACCOUNT,), OAuth(f"{SERVER}/authorize", f"{SERVER}/token", ("public_api",))),
+)
 
 FATHOM = Connector(
     source_app="fathom",
     display_name="Fathom",
     to_call=to_call,
     external_id_of=external_id_of,
-    webhook=Webhook(standard_webhook, read_webhook),
-)
+    webhook=Webhook(
+        standard,
+        read_webhook,
+        setup="At Fathom, open User Settings, API Access, and add a webhook with this address. Switch on the "
+        "transcript, and enter the secret that Fathom shows here.",
+    ),
+    empty="Fathom sent this call without its transcript. If it came by webhook, "
+    'switch on "transcript" in the settings of the webhook at Fathom and have it sent again.',
+    base="https://api.fathom.ai/external/v1",
+    auths=WAYS,
+    validate=validate,
+    pull=Pull(
+        list_page,
+        fetch,
+        find,
+        overlap=timedelta(days=1),
+        filters=(
+            Field("recorded_by", "Recorded by", False, False, help="E-mail addresses, by commas, without spaces."),
+            Field("teams", "Teams", False, False, help="Names, by commas, without spaces."),
+            Field("calendar_invitees_domains_type", "Invited", False, False, help="only_internal, or leave it empty."),
+        ),
+        spends={"heavy": 0.4, "default": 0.1},  # heavy: 0.1 with a key, 1 with an OAuth app
+        prepare=prepared,
+        gives_up="Fathom had no transcript of this call after two days of trying.",
+    ),
+    # Heavy requests count among the 60 a minute as well: the others are left what these leave over.
+    limits=(Limit(30, 60), Limit(30, 60, "heavy"), Limit(30, 60, BUCKET)),
+    limit_headers=tuple(
+        LimitHeaders("ratelimit-remaining", "ratelimit-reset", bucket=bucket)
+        for bucket in ("default", "heavy", BUCKET)
+    ),
+    docs_url="https://developers.fathom.ai",
+)  # fmt: skip

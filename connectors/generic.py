@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from connectors.contract import Connector, Received, Webhook
+from connectors.contract import Connector, Delivery, Notice, Received, Webhook
 from connectors.fields import (
     https_at,
     id_at,
@@ -17,7 +17,7 @@ from connectors.fields import (
     text_at,
 )  # fmt: skip
 from connectors.payloads import Payload, clean, invalid, keepable, kind_of, parse_json, received, written
-from connectors.signatures import standard_webhook
+from connectors.signatures import standard
 from connectors.spoken import plain_text
 from connectors.timeparse import MAX_MS
 from schemas.calls import Media, NormalizedCall, Segment
@@ -29,9 +29,9 @@ KNOWN = frozenset({
 })  # fmt: skip
 
 
-def read(body: bytes) -> list[Received]:
+def read(delivery: Delivery) -> list[Received | Notice]:
     """One call, a list of calls, or `{"calls": [...]}`. A single call's payload is the body, word for word."""
-    text = body.decode("utf-8", "replace").removeprefix("\ufeff")
+    text = delivery.body.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
         value = parse_json(text)
         batch = value["calls"] if isinstance(value, dict) and isinstance(value.get("calls"), list) else value
@@ -115,5 +115,5 @@ GENERIC = Connector(
     display_name="Any system (webhook)",
     to_call=to_call,
     external_id_of=external_id_of,
-    webhook=Webhook(standard_webhook, read),
+    webhook=Webhook(standard, read, key_from="us"),
 )

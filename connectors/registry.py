@@ -3,24 +3,60 @@
 from pydantic import ValidationError
 
 from connectors.contract import Connector, Received
+from connectors.dialpad import DIALPAD
 from connectors.fathom import FATHOM
+from connectors.fireflies import FIREFLIES
+from connectors.five9 import FIVE9
 from connectors.generic import GENERIC
+from connectors.gong import GONG
+from connectors.google_meet import GOOGLE_MEET
+from connectors.grain import GRAIN
+from connectors.hubspot import HUBSPOT
 from connectors.payloads import parse_json, parse_object, received, written
+from connectors.ringcentral import RINGCENTRAL
 from connectors.upload import UPLOAD
-from schemas.calls import NormalizedCall, fingerprint
+from connectors.youtube import YOUTUBE
+from connectors.zoom import ZOOM
+from connectors.zoom_phone import ZOOM_PHONE
+from schemas.calls import Media, NormalizedCall, fingerprint
 from schemas.faults import InvalidCall
 
-CONNECTORS: dict[str, Connector] = {connector.source_app: connector for connector in (UPLOAD, GENERIC, FATHOM)}
+CONNECTORS: dict[str, Connector] = {
+    connector.source_app: connector
+    for connector in (
+        UPLOAD,
+        GENERIC,
+        FATHOM,
+        ZOOM,
+        ZOOM_PHONE,
+        RINGCENTRAL,
+        GRAIN,
+        FIREFLIES,
+        GONG,
+        YOUTUBE,
+        DIALPAD,
+        HUBSPOT,
+        GOOGLE_MEET,
+        FIVE9,
+    )
+}
 
 
-def to_call(source_app: str, payload: str) -> tuple[NormalizedCall, str]:
-    """The call in a payload, and the fingerprint of its content. Raises `InvalidCall` and nothing else."""
+def to_call(source_app: str, payload: str, media: Media | None = None) -> tuple[NormalizedCall, str]:
+    """The call in a payload, and the fingerprint of its content. Raises `InvalidCall` and nothing else.
+
+    `media` is the recording that was fetched beside the payload.
+    """
     connector = CONNECTORS.get(source_app)
     if connector is None:
         sentence = f'callstream has no source called "{source_app[:60]}". It may need a newer version of callstream.'
         raise InvalidCall("unknown_source", sentence, field="source_app")
     try:
         content = connector.to_call(parse_object(payload))
+        if media is not None:
+            content = content.model_copy(update={"media": media})
+        if not content.media and not content.segments and not (content.full_transcript or "").strip():
+            raise InvalidCall("nothing_to_read", connector.empty)
         return content, fingerprint(content, connector.volatile)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -21,8 +21,9 @@ import yaml
 from pydantic import BaseModel
 
 from ops.schemas_diff import breaking_changes
-from schemas import calls, dead_letter
+from schemas import calls, dead_letter, pulls
 from schemas.calls import Call, ClaimReleased, Event, ImportCompleted, ImportSkipped, RawCall
+from schemas.pulls import PullCommand
 from schemas.topics import DAY_MS, TOPICS, Topic
 from streams.io import bus
 
@@ -79,7 +80,7 @@ def _sentence(topic: Topic) -> str:
 def _model_schema(model: type[BaseModel]) -> Schema:
     schema = model.model_json_schema()
     for definition in (schema, *schema.get("$defs", {}).values()):
-        described = _field_docs(getattr(calls, definition["title"]))
+        described = _field_docs(getattr(pulls if hasattr(pulls, definition["title"]) else calls, definition["title"]))
         for name, field in definition.get("properties", {}).items():
             field.pop("title", None)
             if name in described:
@@ -90,10 +91,11 @@ def _model_schema(model: type[BaseModel]) -> Schema:
 @cache
 def _field_docs(model: type[BaseModel]) -> dict[str, str]:
     """The strings written under a model's fields, those of its bases included."""
-    classes = {node.name: node for node in ast.parse(inspect.getsource(calls)).body if isinstance(node, ast.ClassDef)}
+    lines = [*ast.parse(inspect.getsource(calls)).body, *ast.parse(inspect.getsource(pulls)).body]
+    classes = {node.name: node for node in lines if isinstance(node, ast.ClassDef)}
     found: dict[str, str] = {}
     for part in reversed(model.__mro__):
-        body = classes[part.__name__].body if part.__module__ == calls.__name__ else []
+        body = classes[part.__name__].body if part.__name__ in classes else []
         for field, after in pairwise(body):
             match field, after:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
@@ -108,12 +110,9 @@ def _claim_checked() -> Schema:
         f"What stands in a record whose value would be larger than {bus.MAX_INLINE} bytes. "
         "The whole value is in the media store under the key named in the header `ce_dataref`."
     )
-    schema["properties"]["claim_check"] = {
-        "type": "object",
-        "description": "Size and SHA-256 of the whole value.",
-        "properties": {"size_bytes": {"type": "integer"}, "sha256": {"type": "string"}},
-        "required": ["size_bytes", "sha256"],
-    }
+    measures = {"size_bytes": {"type": "integer"}, "sha256": {"type": "string"}}
+    claim: Schema = {"type": "object", "description": "Size and SHA-256 of the whole value."}
+    schema["properties"]["claim_check"] = claim | {"properties": measures, "required": list(measures)}
     schema["required"].append("claim_check")
     return schema
 
@@ -136,7 +135,9 @@ def samples() -> dict[type[Event], Event]:
     payload = {"external_id": "call-4711", "title": "Quarterly review", "segments": spoken}
     fingerprint = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
     about: Schema = {"title": "Quarterly review", "recording_start_time": "2026-01-15T09:00:00Z", "duration_ms": 1200}
+    source = "01990b00-0000-7000-8000-00000000005c"
     made: tuple[Event, ...] = (
+        PullCommand(**identity | {"source_app": "zoom", "external_id": source}, source_id=source, step=3),
         RawCall(**identity, payload=json.dumps(payload), received_via="webhook"),
         Call(
             **identity,
@@ -248,7 +249,7 @@ def _message(topic: Topic, ce_type: str, model: type[Event]) -> Schema:
         },
         "payload": {"anyOf": [schema, large]} if model in LARGE else schema,
         "correlationId": {"location": "$message.header#/ce_id"},
-        "bindings": {"kafka": {"key": _key(), "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {"key": _key(model), "bindingVersion": "0.5.0"}},
         "examples": [
             {
                 "name": "sample",
@@ -314,12 +315,11 @@ def _dead_headers() -> Schema:
     }
 
 
-def _key() -> Schema:
-    return {
-        "type": "string",
-        "description": "`workspace:source:external_id`, UTF-8, the same all the way down.",
-        "pattern": "^[0-9a-f-]{36}:[a-z][a-z0-9_]{1,39}:[^\\x00]{1,512}$",
-    }
+def _key(model: type[Event]) -> Schema:
+    if model is PullCommand:
+        return {"type": "string", "description": "The id of the connected account.", "pattern": "^[0-9a-f-]{36}$"}
+    words = "`workspace:source:external_id`, UTF-8, the same all the way down."
+    return {"type": "string", "description": words, "pattern": "^[0-9a-f-]{36}:[a-z][a-z0-9_]{1,39}:[^\\x00]{1,512}$"}
 
 
 # Files -----------------------------------------------------------------------------------------------------------

@@ -91,17 +91,6 @@ class Placement(Model):
     vault_id: UUID | None = None
 
 
-class RawCall(Event):
-    """`calls.raw.v1`: the envelope plus the sender's payload word for word. The archive that replay reads."""
-
-    payload: Annotated[str, AfterValidator(_without_surrogates)]
-    """The payload exactly as it came, as text. Normally JSON; normalize finds out."""
-    source_id: UUID | None = None
-    """The connected account it came through, if any."""
-    received_via: Literal["upload", "webhook", "pull", "import", "replay"] = "import"
-    placement: Placement = Placement()
-
-
 class Segment(Model):
     """One utterance. Times in milliseconds from the start of the recording."""
 
@@ -128,6 +117,19 @@ class Media(Model):
     content_type: Text | None = None
     size_bytes: int | None = None
     sha256: Text | None = None
+
+
+class RawCall(Event):
+    """`calls.raw.v1`: the envelope plus the sender's payload word for word. The archive that replay reads."""
+
+    payload: Annotated[str, AfterValidator(_without_surrogates)]
+    """The payload exactly as it came, as text. Normally JSON; normalize finds out."""
+    source_id: UUID | None = None
+    """The connected account it came through, if any."""
+    received_via: Literal["upload", "webhook", "pull", "import", "replay"] = "import"
+    placement: Placement = Placement()
+    media: Media | None = None
+    """The recording that was fetched beside the payload, kept in the media store under its `ref`."""
 
 
 class NormalizedCall(Model):

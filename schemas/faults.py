@@ -5,7 +5,9 @@ Exception
     ├── ConfigFault         a credential or setting is missing or refused: no automatic cure, a person must act
     ├── TransientFault      somebody else is slow, away or limiting us: try again, later if told so
     ├── OutageFault         our own PostgreSQL, Kafka or media store is away: wait for it, never give up
-    └── InvalidCall         the call itself is at fault: it cannot become right by trying again
+    ├── InvalidCall         the call itself is at fault: it cannot become right by trying again
+    ├── MissingFault        the source has no such thing, or not any more
+    └── CursorFault         the source has forgotten where we were in its list: begin the list again
 
 Any other exception is a bug of ours: dead-lettered with its trace, and a run of them stops the worker.
 """
@@ -49,3 +51,13 @@ class InvalidCall(Fault):
     def __init__(self, reason: str, sentence: str, *, field: str = "", detail: str = "") -> None:
         super().__init__(reason, sentence, detail=detail)
         self.field = field
+
+
+class MissingFault(Fault):
+    """The source does not have it. Whether that is an answer or a fault is for the asker to say."""
+
+
+class CursorFault(Fault):
+    """A cursor has expired. Beginning again is safe: what was accepted is known."""
+
+    retryable = True

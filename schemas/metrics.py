@@ -27,3 +27,12 @@ AUDIO_SECONDS = Counter("import_audio_seconds_total", "Seconds of audio transcri
 SPEECH_COST = Counter("import_speech_cost_dollars_total", "Estimated cost of speech to text in US dollars")
 # Roles the watchdog ended because they stood still
 STALLED_RESTARTS = Counter("import_stalled_restarts_total", "Workers restarted for standing still", ["role"])
+# Imports that pulled from a source and ended. status: completed (all is listed and accepted), failed, cancelled
+JOBS = Counter("import_jobs_total", "Imports from sources that ended", ["platform", "status"])
+# Seconds from the first page of such an import to its last
+JOB_SECONDS = Histogram(
+    "import_job_duration_seconds", "Seconds an import from a source took", ["platform"],
+    buckets=(1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600),
+)  # fmt: skip
+# Calls that a sync found although the source's webhook should have brought them
+FOUND_BY_POLL = Counter("import_calls_found_by_poll_total", "Calls that only a sync has found", ["platform"])

@@ -31,6 +31,15 @@ class SpeechChoice(BaseModel):
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
 
 
+class OAuthClient(BaseModel):
+    """Our registration with one source's authorization server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr = SecretStr("")
+
+
 def _as_json(example: str) -> WrapValidator:
     """A setting that is given as JSON; what is wrong with it is said together with how to write it."""
 
@@ -97,6 +106,21 @@ class Settings(BaseSettings):
     webhook_tolerance_seconds: int = 300
     media_allow_hosts: str = ""
     """Comma-separated `host:port` a media URL may name although private or plain http. For tests and intranets."""
+
+    oauth_clients: Annotated[
+        dict[str, OAuthClient], NoDecode, _as_json('{"zoom": {"client_id": "…", "client_secret": "…"}}')
+    ] = {}
+    """Our registrations for "Connect with …", as JSON by source. Google's serves `youtube` and `google_meet` each."""
+    vendor_origin: str | None = None
+    """Where requests to sources are sent instead, as ORIGIN/host/path. For tests and the demo."""
+    pull_window: int = Field(default=6, ge=1)
+    """Pages in flight per pull worker."""
+    pull_slice_seconds: float = Field(default=20.0, gt=0)
+    """A command works this long at most before it gives others their turn."""
+    first_sync_days: int = Field(default=30, ge=1)
+    """How far the first sync of a new source looks back. Older calls come with a historical import."""
+    sync_minutes: int = Field(default=60, ge=5)
+    """How often a source is synced, unless it says otherwise."""
 
     window: int = Field(default=400, ge=1)
     """Events in flight per fast agent."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.calls import Call, ClaimReleased, Event, ImportCompleted, ImportSkipped, RawCall
+from schemas.pulls import PullCommand
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -33,6 +34,7 @@ class Topic:
 _CALL = "io.callstream.call"
 _IMPORT = "io.callstream.import"
 
+PULL = Topic("imports.pull.v1", ((f"{_IMPORT}.pull.v1", PullCommand),), 7 * DAY_MS, "the next page of a job, please")
 RAW = Topic("calls.raw.v1", ((f"{_CALL}.raw.v1", RawCall),), 3650 * DAY_MS, "raw calls, live; the archive replay reads")
 BACKFILL = Topic("calls.backfill.v1", ((f"{_CALL}.raw.v1", RawCall),), 3650 * DAY_MS, "raw calls of historical jobs")
 REPLAY = Topic("calls.replay.v1", ((f"{_CALL}.raw.v1", RawCall),), 7 * DAY_MS, "raw calls read again from the archive")
@@ -50,7 +52,7 @@ COMPLETED = Topic(
 SKIPPED = Topic("imports.skipped.v1", ((f"{_IMPORT}.skipped.v1", ImportSkipped),), 7 * DAY_MS, "duplicates")
 DEAD = Topic("imports.dead.v1", (), 30 * DAY_MS, "untouched originals that could not go on, and why")
 
-TOPICS = (RAW, BACKFILL, REPLAY, NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD)
+TOPICS = (PULL, RAW, BACKFILL, REPLAY, NORMALIZED, UNIQUE, READY, COMPLETED, SKIPPED, DEAD)
 ARCHIVE = (RAW, BACKFILL)
 """What is kept for good and read by replays. Replayed events go to a topic of their own, so that it does not grow."""
 BY_NAME = {topic.name: topic for topic in TOPICS}

@@ -2,13 +2,14 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.contract import BadSignature, Received
+from connectors.contract import BadSignature, Delivery, Notice, Received
 from connectors.payloads import clean
 from connectors.registry import CONNECTORS, raw_line, to_call
 from connectors.signatures import sign_standard_webhook, standard_webhook
@@ -30,7 +31,9 @@ KNOWN = (
     "external_id title recording_start_time duration_seconds full_transcript segments participants media_url metadata "
     "kind format filename text media sha256 ref size_bytes content_type probe_error recorded_at recording_id "
     "recording_end_time transcript speaker timestamp display_name calendar_invitees recorded_by name email start_ms "
-    "end_ms start end source_app payload calls url default_summary"
+    "end_ms start end source_app payload calls url default_summary id start_datetime duration_ms participants "
+    "dateString duration sentences speaker_name speaker_id start_time end_time speakers meeting_attendees displayName "
+    "metaData started parties speakerId emailAddress type data event meeting_id meetingId eventType callData isTest"
 )
 NAMES = st.sampled_from(KNOWN.split()) | st.text(max_size=5)
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=6))
@@ -83,11 +86,11 @@ def check_call(source_app: str, payload: str) -> None:
     assert "\x00" not in (content.full_transcript or "") + content.title + (content.original_transcript or "")
 
 
-def check_received(found: list[Received]) -> None:
+def check_received(found: Sequence[Received | Notice]) -> None:
     for received in found:
         assert 0 < len(received.external_id) <= 512
         assert "\x00" not in received.external_id
-        (received.external_id + received.payload).encode()
+        (received.external_id + (received.payload if isinstance(received, Received) else "")).encode()
 
 
 @pytest.mark.parametrize("source_app", [*CONNECTORS, "nobody"])
@@ -121,7 +124,7 @@ def test_mapping_alone_raises_invalid_call_only(source_app: str, value: dict[str
 def test_reading_a_webhook_never_raises(source_app: str, body: bytes) -> None:
     webhook = CONNECTORS[source_app].webhook
     assert webhook is not None
-    check_received(webhook.read(body))
+    check_received(webhook.read(Delivery("POST", "https://calls.example.com/webhooks/x", {}, {}, body, "s", 0.0, 300)))
 
 
 @given(line=st.text(ANYTHING) | (OBJECTS | RAW_CALLS | VALUES).map(json.dumps))

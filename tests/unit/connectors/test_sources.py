@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from connectors import fathom, generic, upload
+from connectors.contract import Delivery
 from connectors.registry import CONNECTORS, raw_line, to_call
 from schemas.faults import InvalidCall
 
@@ -31,6 +32,10 @@ RECORDING: dict[str, Any] = {
     "filename": "a.mp3",
     "media": {"ref": "r", "content_type": "audio/mpeg", "size_bytes": 5, "sha256": "0" * 64},
 }
+
+
+def delivered(body: bytes) -> Delivery:
+    return Delivery("POST", "https://calls.example.com/webhooks/x", {}, {}, body, "secret", 0.0, 300)
 
 
 def refusal(source_app: str, payload: dict[str, Any]) -> InvalidCall:
@@ -98,13 +103,14 @@ def test_a_media_url_does_not_count_as_a_change() -> None:
 
 def test_a_single_body_is_kept_word_for_word() -> None:
     body = '{ "external_id": "ü1",  "title": 1.0 }'
-    (found,) = generic.read(body.encode())
+    (found,) = generic.read(delivered(body.encode()))
     assert (found.external_id, found.payload, found.observed_at) == ("ü1", body, None)
 
 
 @pytest.mark.parametrize("wrap", [lambda calls: calls, lambda calls: {"calls": calls}])
 def test_a_batch_is_taken_apart(wrap: Any) -> None:
-    found = generic.read(json.dumps(wrap([RAW, RAW | {"external_id": "a2"}, 7, {"title": "no id"}])).encode())
+    body = json.dumps(wrap([RAW, RAW | {"external_id": "a2"}, 7, {"title": "no id"}])).encode()
+    found = generic.read(delivered(body))
     assert [received.external_id for received in found[:2]] == ["a1", "a2"]
     assert all(received.external_id.startswith("invalid-") for received in found[2:])
     assert json.loads(found[1].payload) == RAW | {"external_id": "a2"}
@@ -112,7 +118,7 @@ def test_a_batch_is_taken_apart(wrap: Any) -> None:
 
 
 def test_an_empty_batch_brings_nothing() -> None:
-    assert generic.read(b"[]") == generic.read(b'{"calls": []}') == []
+    assert generic.read(delivered(b"[]")) == generic.read(delivered(b'{"calls": []}')) == []
 
 
 @pytest.mark.parametrize("read", [generic.read, fathom.read_webhook])
@@ -120,14 +126,14 @@ def test_an_empty_batch_brings_nothing() -> None:
     "body", [b"", b"\xff\xfe", b"<html>", b"3", b'{"a": NaN}', b"[" * 100_000, b'{"external_id": ""}']
 )
 def test_an_unreadable_body_becomes_one_call_that_fails(read: Any, body: bytes) -> None:
-    (found,) = read(body)
+    (found,) = read(delivered(body))
     text = body.decode("utf-8", "replace")
     assert found.external_id == "invalid-" + hashlib.sha256(text.encode()).hexdigest()[:32]
     assert found.payload == text
 
 
 def test_lone_surrogates_travel_as_escapes() -> None:
-    (found,) = generic.read(b'[{"external_id": "a1", "title": "\\ud800 x"}]')
+    (found,) = generic.read(delivered(b'[{"external_id": "a1", "title": "\\ud800 x"}]'))
     found.payload.encode()
     assert json.loads(found.payload)["title"] == "\ud800 x"
 
@@ -155,7 +161,7 @@ def test_a_fathom_meeting_is_refused_naming_the_field(change: dict[str, Any], fi
 @pytest.mark.parametrize("transcript", [None, [], [{"text": " ", "timestamp": "0:01"}]])
 def test_a_fathom_meeting_without_words_says_where_to_switch_them_on(transcript: Any) -> None:
     fault = refusal("fathom", MEETING | {"transcript": transcript})
-    assert fault.reason == "transcript_missing"
+    assert fault.reason == "nothing_to_read"
     assert "settings of the webhook at Fathom" in fault.sentence
 
 
@@ -165,7 +171,7 @@ def test_a_fathom_meeting_that_ends_before_it_starts_has_no_length() -> None:
 
 
 def test_a_fathom_webhook_takes_its_id_from_the_recording() -> None:
-    (found,) = fathom.read_webhook(b'{"recording_id": 48213377}')
+    (found,) = fathom.read_webhook(delivered(b'{"recording_id": 48213377}'))
     assert found.external_id == "48213377"
 
 
