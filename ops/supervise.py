@@ -31,7 +31,7 @@ LOG_FILES: Final = 3
 MAX_LINE: Final = 64 * 1024
 OWNER_ONLY: Final = ("CALLSTREAM_DATABASE_OWNER_URL",)  # no role needs the owner's login
 
-WORKERS: Final = ("pipeline", "dedup", "transcribe", "audit")
+WORKERS: Final = ("pipeline", "dedup", "transcribe", "pull", "audit")
 ROLES: Final = ("api", *WORKERS)
 
 Command = Callable[[str], Sequence[str]]

@@ -32,7 +32,7 @@ from ops.topics import partition_counts
 from schemas.settings import Settings
 from schemas.topics import BY_NAME
 
-WATCHED: Final = ("pipeline", "dedup", "transcribe")
+WATCHED: Final = ("pipeline", "dedup", "transcribe", "pull")
 LOOK_SECONDS: Final = 3.0
 ANSWER_SECONDS: Final = 10.0
 MAX_GAP_SECONDS: Final = 30.0
@@ -102,9 +102,12 @@ def judge(known: Known, limit: float, started_at: float) -> str | None:
 
 
 def limit_of(role: str, settings: Settings) -> float:
-    """How long a role may stand still. One transcription may take its whole time limit without anything moving."""
+    """How long a role may stand still. One transcription may take its whole time limit without anything moving, and one
+    slice of a page its time and a little more."""
     if role == "transcribe":
         return settings.transcribe_timeout_seconds + settings.stall_seconds
+    if role == "pull":
+        return 2 * settings.pull_slice_seconds + settings.stall_seconds
     return settings.stall_seconds
 
 
@@ -224,9 +227,9 @@ async def broker_eyes(settings: Settings) -> Any:
         await consumer.start()
 
         async def look(role: str) -> Look:
-            from streams.audit import STAGES  # not before PROMETHEUS_MULTIPROC_DIR is set: it counts
+            from streams.audit import READS  # not before PROMETHEUS_MULTIPROC_DIR is set: it counts
 
-            topics = [topic.name for topic in STAGES[role]]
+            topics = [topic.name for topic in READS[role]]
             offsets = await group_offsets(admin, consumer, f"{settings.group_prefix}-{role}", topics)
             return Look(time.monotonic(), offsets)
 

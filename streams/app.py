@@ -22,7 +22,7 @@ import structlog
 import uvloop
 from faust.sensors.monitor import Monitor
 
-from schemas.faults import OutageFault
+from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import Settings, load_settings
 from schemas.topics import CLAIMS_TABLE
 from streams.intake import SparingTransport
@@ -30,7 +30,7 @@ from streams.logs import set_up_logging
 from streams.recovery import SafeTableManager
 
 log = structlog.get_logger("worker")
-ROLES = ("pipeline", "dedup", "transcribe")
+ROLES = ("pipeline", "dedup", "transcribe", "pull")
 RECOVERING = "recovering"
 SEVEN_DAYS = 7 * 24 * 3600.0
 NICE = 5
@@ -204,7 +204,7 @@ def build_app(role: str, settings: Settings) -> SafeApp:
         producer_request_timeout=30.0,
         producer_max_request_size=2 * 1024 * 1024,
         producer_compression_type="zstd",
-        stream_buffer_maxsize=100 if role == "transcribe" else 1000,
+        stream_buffer_maxsize=100 if role in ("transcribe", "pull") else 1000,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         web_enabled=False,
@@ -260,7 +260,7 @@ def main() -> None:
         sys.exit(f"usage: python -m streams.app {'|'.join(ROLES)}")
     try:
         run_worker(sys.argv[1], load_settings())
-    except OutageFault as fault:
+    except (ConfigFault, OutageFault) as fault:
         sys.exit(str(fault))
 
 

@@ -4,8 +4,8 @@ A role of its own, without Faust. It reads the raw topics and the outcome topics
 the event ids that are still open. One that stays open past a limit, while no stage has anything left to read, is
 published again and counted in `import_calls_recovered_total`; an alert watches that, for it is expected to stay 0.
 
-It also sends due retries of failed imports, and replays run beside it (`streams/replay.py`). One audit works at a time;
-others stand by (a lock in PostgreSQL).
+It also sends due retries of failed imports, and replays (`streams/replay.py`) and the schedule of imports
+(`streams/schedule.py`) run beside it. One audit works at a time; others stand by (a lock in PostgreSQL).
 
 After a restart it reads on from the oldest open event: that offset is what it commits. Outcomes are read again from
 the time of that event, so no list of open events has to be kept anywhere.
@@ -24,12 +24,13 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from connectors.registry import CONNECTORS
 from schemas.dead_letter import OFFSET, PARTITION, TOPIC, Headers
 from schemas.faults import Fault, OutageFault
 from schemas.metrics import CALLS_RECOVERED, QUEUE_DEPTH
 from schemas.settings import Settings, load_settings
-from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
-from streams import replay
+from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, PULL, RAW, READY, REPLAY, SKIPPED, UNIQUE
+from streams import replay, schedule
 from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
 from streams.io.bus import REPLAY_ID, Bus, header
@@ -44,6 +45,8 @@ STAGES = {
     "dedup": (NORMALIZED,),
     "transcribe": (UNIQUE,),
 }
+"""Which topics each role's group reads, on the way of a call that was accepted."""
+READS = {**STAGES, "pull": (PULL,)}
 """Which topics each role's group reads."""
 INPUTS = (RAW.name, BACKFILL.name, REPLAY.name)
 OUTCOMES = (COMPLETED.name, SKIPPED.name, DEAD.name)
@@ -326,12 +329,16 @@ async def _round(settings: Settings, url: str, stop: asyncio.Event) -> None:
         pool = await open_pool_patiently(url, pipeline=True, size=4)
         store = media.open_media(settings)
         bus = Bus(settings.kafka or "", store, source="audit", linger_ms=5)
-        replaying = asyncio.create_task(replay.run(settings, pool, bus, store))
+        beside = {
+            asyncio.create_task(replay.run(settings, pool, bus, store)),
+            asyncio.create_task(schedule.run(settings, pool, bus, CONNECTORS)),
+        }
         try:
             await Audit(settings, bus, pool).run(stop)
         finally:
-            replaying.cancel()
-            await asyncio.wait({replaying})
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
             if stop.is_set():
                 with suppress(OutageFault, TimeoutError):
                     async with asyncio.timeout(2):

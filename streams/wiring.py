@@ -5,6 +5,7 @@ calls.{raw,backfill,replay}.v1 ─ normalize ─▶ calls.normalized.v1 ─ dedu
                                                                       │   ▶ imports.skipped.v1 ◀──┘
                                                                       ▶ calls.unique.v1 ─ transcribe ─▶ calls.ready.v1
                                                                       calls.unique.v1 ─ waiting ─▶ transcriptions
+imports.pull.v1 ─ pull ─▶ calls.raw.v1, calls.backfill.v1, imports.pull.v1
 any stage ─▶ imports.dead.v1 ─ dead_letters ─▶ failed_imports          imports.skipped.v1 ─ outcomes
 """  # noqa: E501
 
@@ -15,12 +16,13 @@ import structlog
 
 from schemas.faults import OutageFault
 from schemas.settings import Settings
-from schemas.topics import BACKFILL, DEAD, NORMALIZED, RAW, READY, REPLAY, SKIPPED, UNIQUE
+from schemas.topics import BACKFILL, DEAD, NORMALIZED, PULL, RAW, READY, REPLAY, SKIPPED, UNIQUE
 from streams.agents.dead_letters import dead_letters_stage
 from streams.agents.dedup import dedup_stage
 from streams.agents.normalize import normalize_stage
 from streams.agents.outcomes import outcomes_stage
 from streams.agents.persist import persist_stage
+from streams.agents.pull import commands_of, pull_stage
 from streams.agents.transcribe import transcribe_stage
 from streams.agents.waiting import waiting_stage
 from streams.app import SafeApp, claims_table
@@ -36,12 +38,16 @@ ROUND_MS = 15
 """Between two rounds of publishing: long enough for full requests under load, and nothing waits on an idle system."""
 
 
-def stages_of(role: str, app: SafeApp, settings: Settings, ports: Ports) -> list[Stage]:
+def stages_of(role: str, app: SafeApp, settings: Settings, ports: Ports, bus: Bus) -> list[Stage]:
     """The stages a role runs."""
     if role == "dedup":
         return [dedup_stage(NORMALIZED, claims_table(app, settings), settings)]
     if role == "transcribe":
         return [transcribe_stage(UNIQUE, ports, settings)]
+    if role == "pull":
+        commands = commands_of(ports, settings, bus.named("pull"))
+        app.closers.append(commands.stop)
+        return [pull_stage(PULL, commands, settings)]
     return [
         normalize_stage(RAW, settings),
         normalize_stage(BACKFILL, settings),
@@ -59,7 +65,7 @@ def wire(app: SafeApp, role: str, settings: Settings) -> list[Runner]:
     ports = Ports(settings, store)
     runners: list[Runner] = []
     bus = Bus(settings.kafka or "", store, source=role, linger_ms=ROUND_MS)
-    for stage in stages_of(role, app, settings, ports):
+    for stage in stages_of(role, app, settings, ports, bus):
         runner = Runner(stage, bus.named(stage.name), store, app, breaker=settings.breaker)
         runners.append(runner)
         _agent(app, stage, runner)

@@ -8,10 +8,10 @@ from schemas.outcomes import Outcome
 from schemas.settings import Settings, SpeechChoice
 from schemas.topics import Topic
 from streams.io import clock, speech_state
-from streams.io.fetch import StoredMedia
 from streams.io.leases import TranscriptStore
 from streams.io.prices import cost_micros
 from streams.io.probe import extract_audio, measure
+from streams.io.stored_media import StoredMedia
 from streams.io.whisper import Whisper
 from streams.ports import Ports
 from streams.runner import Stage, Taken

@@ -9,34 +9,25 @@ Errors name an address as scheme, host and path: the rest of a signed address is
 """
 
 import asyncio
-import hashlib
 import ipaddress
 import mimetypes
 import re
 import socket
 import ssl
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from functools import cache
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote
 
 import anyio
 import httpx2
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import ObjectStore
 
-from schemas.calls import Call, Media
-from schemas.faults import Fault, InvalidCall, OutageFault, TransientFault
+from schemas.faults import Fault, InvalidCall, TransientFault
 from schemas.settings import Settings
 from streams.io import clock
-from streams.io.media import CHUNK as CHUNK_STORED
-from streams.io.media import local_copy
 from streams.io.retry_after import retry_after
 
 MAX_REDIRECTS = 5
@@ -90,27 +81,42 @@ async def fetch(
     seconds: float = TOTAL_SECONDS,
     resolve: Resolve = resolve,
     tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Fetched]:
     """Open `url` and give its content in chunks, at most `max_bytes` (default: the upload limit) within `seconds`.
+    `headers` may hold a credential: they go to the host of `url` alone, and are gone after a redirect to another.
 
     Raises `InvalidCall` when the address is refused, gone, a web page or too large, `TransientFault` when the other
     side is slow, away or broke off. Both may also come out of `chunks`.
     """
     allowed = frozenset(filter(None, (entry.strip().lower() for entry in settings.media_allow_hosts.split(","))))
+    given = dict(headers or {})
     limit = settings.upload_max_bytes if max_bytes is None else max_bytes
     deadline = asyncio.get_running_loop().time() + seconds
     target = _parsed(url)
     for _ in range(MAX_REDIRECTS + 1):
-        addresses = await _checked_addresses(target, allowed, resolve, deadline)
-        async with _get(target, addresses, deadline, tls or _default_tls()) as response:
+        wire, trusted = _sent_to(target, settings.vendor_origin, allowed)
+        addresses = await _checked_addresses(wire, trusted, resolve, deadline)
+        async with _get(wire, addresses, deadline, tls or _default_tls(), given) as response:
             if response.status_code in _REDIRECTS and "location" in response.headers:
-                target = _parsed(response.headers["location"], base=target)
+                before, target = target, _parsed(response.headers["location"], base=target)
+                if (before.scheme, _authority(before)) != (target.scheme, _authority(target)):
+                    given = {}
                 continue
             _check_answer(response, target, limit)
             async with aclosing(_chunks(response, target, limit, deadline)) as chunks:
                 yield Fetched(chunks, _filename(response, target), _media_type(response), _announced(response))
             return
     raise InvalidCall("media_url_refused", f"{shown(target)} redirects too often.", field="media.url")
+
+
+def _sent_to(url: httpx2.URL, vendor_origin: str | None, allowed: frozenset[str]) -> tuple[httpx2.URL, frozenset[str]]:
+    """Where a request for `url` really goes, and who is trusted then: in tests and the demo, `vendor_origin`."""
+    if not vendor_origin or str(url).startswith(vendor_origin):
+        return url, allowed
+    origin = _parsed(vendor_origin)
+    wire = _parsed(f"{vendor_origin.rstrip('/')}/{_authority(url)}{url.raw_path.decode('ascii')}")
+    return wire, allowed | {f"{origin.host}:{_port(origin)}"}
 
 
 def shown(url: httpx2.URL | str) -> str:
@@ -188,14 +194,14 @@ def _default_tls() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _get(
-    url: httpx2.URL, addresses: list[str], deadline: float, tls: ssl.SSLContext
+    url: httpx2.URL, addresses: list[str], deadline: float, tls: ssl.SSLContext, given: Mapping[str, str]
 ) -> AsyncIterator[httpx2.Response]:
     """The answer's head, from the first address that takes the connection.
 
     A transport of its own for each request: a kept connection may belong to another name at the same address.
     """
     async with httpx2.AsyncHTTPTransport(verify=tls, trust_env=False) as transport:
-        response = await _first_answer(transport, url, addresses, deadline)
+        response = await _first_answer(transport, url, addresses, deadline, given)
         try:
             yield response
         finally:
@@ -204,10 +210,15 @@ async def _get(
 
 
 async def _first_answer(
-    transport: httpx2.AsyncHTTPTransport, url: httpx2.URL, addresses: list[str], deadline: float
+    transport: httpx2.AsyncHTTPTransport,
+    url: httpx2.URL,
+    addresses: list[str],
+    deadline: float,
+    given: Mapping[str, str],
 ) -> httpx2.Response:
     timeout = {"connect": CONNECT_SECONDS, "read": SILENCE_SECONDS, "write": SILENCE_SECONDS, "pool": CONNECT_SECONDS}
-    headers = {"Host": _authority(url), "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "callstream"}
+    ours = {"host": _authority(url), "accept": "*/*", "accept-encoding": "identity", "user-agent": "callstream"}
+    headers = {**{name.lower(): value for name, value in given.items()}, **ours}
     extensions = {"timeout": timeout, "sni_hostname": url.raw_host.decode("ascii").rstrip(".")}
     for position, address in enumerate(addresses, 1):
         request = httpx2.Request("GET", url.copy_with(host=address), headers=headers, extensions=extensions)
@@ -309,79 +320,3 @@ def _filename(response: httpx2.Response, url: httpx2.URL) -> str:
     name = message.get_filename() or unquote(url.path)
     name = re.sub(r"[\x00-\x1f\x7f]", "", re.split(r"[/\\]", name)[-1]).strip(". ")[-150:] or "recording"
     return name if Path(name).suffix else name + (mimetypes.guess_extension(_media_type(response) or "") or "")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMedia:
-    """The media store as the transcribe stage sees it: local copies, and what addresses lead to.
-
-    Fetched recordings lie under `fetched/<workspace>/<event>/<sha256>/<name>`, so a retry of the same event finds its
-    copy although the signed address has expired by then.
-    """
-
-    store: ObjectStore
-    settings: Settings
-    resolve: Resolve = resolve
-    tls: ssl.SSLContext | None = None
-
-    def local_copy(self, ref: str) -> AbstractAsyncContextManager[Path]:
-        """The object as a file in a temporary folder of its own; the folder is gone afterwards."""
-        return local_copy(self.store, ref)
-
-    async def fetch(self, call: Call) -> Media:
-        """Copy what `call.media.url` leads to into the store, unless this event already did. Raises as `fetch` does,
-        and `OutageFault` when the store is away."""
-        if call.media is None or not call.media.url:
-            raise InvalidCall("media_url_missing", "This call names no address of a recording.", field="media.url")
-        folder = f"fetched/{call.workspace_id}/{call.event_id}"
-        if kept := await self._kept(folder, call.media):
-            return kept
-        with tempfile.TemporaryFile(prefix="callstream-") as file:
-            async with fetch(call.media.url, self.settings, resolve=self.resolve, tls=self.tls) as fetched:
-                digest, size = hashlib.sha256(), 0
-                async for chunk in fetched.chunks:
-                    file.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-            file.seek(0)
-            ref = f"{folder}/{digest.hexdigest()}/{_key_name(fetched.filename)}"
-            await self._put(ref, file)
-        return Media(
-            ref=ref,
-            filename=call.media.filename or fetched.filename,
-            content_type=fetched.content_type or call.media.content_type,
-            size_bytes=size,
-            sha256=digest.hexdigest(),
-        )
-
-    async def _kept(self, folder: str, wanted: Media) -> Media | None:
-        with _store_outages():
-            async for page in obstore.list(self.store, folder):
-                for found in page:
-                    ref = found["path"]
-                    sha256, name = ref.split("/")[-2:]
-                    return Media(
-                        ref=ref,
-                        filename=wanted.filename or name,
-                        content_type=wanted.content_type or mimetypes.guess_type(name)[0],
-                        size_bytes=found["size"],
-                        sha256=sha256,
-                    )
-        return None
-
-    async def _put(self, ref: str, file: IO[bytes]) -> None:
-        with _store_outages():
-            await obstore.put_async(self.store, ref, file, chunk_size=CHUNK_STORED)
-
-
-@contextmanager
-def _store_outages() -> Iterator[None]:
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        raise OutageFault("media_store_away", "The media store cannot be reached.", detail=repr(error)) from error
-
-
-def _key_name(filename: str) -> str:
-    """A file name that every store takes as it is."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", filename)[-80:].lstrip(".") or "recording"

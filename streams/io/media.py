@@ -1,6 +1,6 @@
 """The media store: recordings, and event payloads too large for Kafka. A local folder by default, S3/GCS/Azure by URL.
 
-Keys are `uploads/<workspace>/<sha256>/<name>`, `fetched/…` and `claims/<topic>/<event>-<hash>.json`.
+Keys are `uploads/<workspace>/<sha256>/<name>`, `pulled/…`, `fetched/…` and `claims/<topic>/<event>-<hash>.json`.
 """
 
 import tempfile

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from schemas.calls import Call, NormalizedCall, RawCall
+from schemas.calls import Call, Media, NormalizedCall, RawCall
 from schemas.outcomes import Next
 from schemas.topics import NORMALIZED
 
-ToCall = Callable[[str, str], tuple[NormalizedCall, str]]
-"""(source_app, payload as text) -> the content and its fingerprint. Raises `InvalidCall`."""
+ToCall = Callable[[str, str, Media | None], tuple[NormalizedCall, str]]
+"""(source_app, payload, the recording fetched beside it) -> the content and its fingerprint. Raises `InvalidCall`."""
 
 
 def normalize(raw: RawCall, to_call: ToCall) -> Next:
     """Map the payload with its connector. Everything that identifies the event is carried over unchanged."""
-    content, fingerprint = to_call(raw.source_app, raw.payload)
+    content, fingerprint = to_call(raw.source_app, raw.payload, raw.media)
     fields = {name: getattr(content, name) for name in NormalizedCall.model_fields}
     metadata = {key: value for key, value in content.source_metadata.items() if key != "external_id"}
     fields["source_metadata"] = {"external_id": raw.external_id, **metadata}

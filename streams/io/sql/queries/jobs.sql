@@ -6,8 +6,11 @@ WITH page AS (
       AND ($3::timestamptz IS NULL OR (created_at, job_id) < ($3, $4::uuid))
     ORDER BY created_at DESC, job_id DESC LIMIT $5
 )
-SELECT p.job_id, p.job_type, p.source_app, p.total_calls, p.open_ended, p.cancelled_at, p.last_error, p.created_at,
-       p.started_at, (SELECT state FROM replays r WHERE r.replay_id = p.job_id) AS replay_state, c.*
+SELECT p.job_id, p.job_type, p.source_app, p.source_id, p.total_calls, p.open_ended, p.cancelled_at, p.last_error,
+       p.created_at, p.started_at, p.phase, p.resume_at, p.estimated_calls, p.failed_at, p.done_at,
+       (SELECT state FROM replays r WHERE r.replay_id = p.job_id) AS replay_state,
+       (SELECT max(w.next_try_at) FROM waiting_calls w WHERE w.source_id = p.source_id AND w.job_id = p.job_id)
+           AS waiting_until, c.*
 FROM page p CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
            count(*) FILTER (WHERE status = 'imported') AS imported,
@@ -29,13 +32,17 @@ WHERE workspace_id = $1 AND job_id = $2 AND status IN ('failed', 'refused')
 ORDER BY updated_at DESC, source_app, external_id LIMIT $3
 
 -- list_job_calls --
--- The calls of a job with their states, and the failed import and the next try where there is one. Where a transcription
+-- The calls of a job with their states, and the failed import and the next try where there is one; of a call that waits
+-- for its source, what it waits for. Where a transcription
 -- stands is only a note beside: a call that is stored is through with it, and one that failed is not in it; one that is
 -- retried waits for it again, whatever was noted before.
 SELECT j.source_app, j.external_id, j.filename, j.status, j.reason, j.updated_at,
-       i.recording_id, f.failed_import_id, f.message, f.next_retry_at, t.state, t.chunks_done, t.chunks_total
+       i.recording_id, f.failed_import_id, coalesce(f.message, w.why) AS message,
+       coalesce(f.next_retry_at, w.next_try_at) AS next_retry_at, t.state, t.chunks_done, t.chunks_total
 FROM job_calls j
 LEFT JOIN imported_calls i USING (workspace_id, source_app, external_id)
+LEFT JOIN import_jobs p ON p.job_id = j.job_id
+LEFT JOIN waiting_calls w ON w.source_id = p.source_id AND w.external_id = j.external_id AND j.status = 'waiting'
 LEFT JOIN LATERAL (
     SELECT failed_import_id, message, next_retry_at FROM failed_imports f
     WHERE f.workspace_id = $1 AND f.source_app = j.source_app AND f.external_id = j.external_id
@@ -71,6 +78,22 @@ ORDER BY failed_import_id
 -- Mark a job as cancelled; the first time counts.
 UPDATE import_jobs SET cancelled_at = coalesce(cancelled_at, now())
 WHERE workspace_id = $1 AND job_id = $2 RETURNING job_id
+
+-- stop_waiting --
+-- A cancelled job has no calls that wait for their source any more.
+WITH gone AS (
+    DELETE FROM waiting_calls WHERE workspace_id = $1 AND job_id = $2 AND NOT from_webhook
+    RETURNING source_app, external_id
+)
+UPDATE job_calls c SET status = 'discarded', reason = 'The import was cancelled while this call was not ready.',
+    updated_at = now()
+FROM gone g
+WHERE c.job_id = $2 AND c.source_app = g.source_app AND c.external_id = g.external_id AND c.status = 'waiting'
+
+-- job_source --
+-- The source a job pulls from.
+SELECT source_id, workspace_id, source_app FROM import_jobs
+WHERE workspace_id = $1 AND job_id = $2 AND source_id IS NOT NULL
 
 -- job_exists --
 -- Whether there is such a job.

@@ -1,6 +1,7 @@
 -- find_endpoint --
 -- An open endpoint, before its workspace is known.
-SELECT endpoint_id, workspace_id, platform, encrypted_secret, owner_user_id FROM find_webhook_endpoint_v1($1)
+SELECT endpoint_id, workspace_id, platform, encrypted_secret, owner_user_id, source_id
+FROM find_webhook_endpoint_v2($1)
 
 -- seen_deliveries --
 -- Which of these deliveries were accepted before.
@@ -17,12 +18,20 @@ ON CONFLICT DO NOTHING
 
 -- add_endpoint --
 -- A new endpoint.
-INSERT INTO webhook_endpoints (endpoint_id, workspace_id, platform, encrypted_secret, owner_user_id)
-VALUES ($1, $2, $3, $4, $5) RETURNING endpoint_id, platform, created_at
+INSERT INTO webhook_endpoints (endpoint_id, workspace_id, platform, encrypted_secret, owner_user_id, source_id)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING endpoint_id, platform, created_at, source_id
+
+-- sources_of_platform --
+-- The accounts of a platform that are connected; two are enough to know that it is not one.
+SELECT source_id FROM import_sources WHERE workspace_id = $1 AND source_app = $2 AND NOT one_off LIMIT 2
+
+-- platform_of --
+-- Whose webhooks come to an open endpoint.
+SELECT platform FROM webhook_endpoints WHERE workspace_id = $1 AND endpoint_id = $2 AND closed_at IS NULL
 
 -- list_endpoints --
 -- Open endpoints, newest first.
-SELECT endpoint_id, platform, created_at FROM webhook_endpoints
+SELECT endpoint_id, platform, created_at, source_id FROM webhook_endpoints
 WHERE workspace_id = $1 AND closed_at IS NULL
   AND ($2::timestamptz IS NULL OR (created_at, endpoint_id) < ($2, $3::uuid))
 ORDER BY created_at DESC, endpoint_id DESC LIMIT $4
@@ -30,7 +39,8 @@ ORDER BY created_at DESC, endpoint_id DESC LIMIT $4
 -- set_endpoint_secret --
 -- Another secret for an open endpoint.
 UPDATE webhook_endpoints SET encrypted_secret = $3
-WHERE workspace_id = $1 AND endpoint_id = $2 AND closed_at IS NULL RETURNING endpoint_id, platform, created_at
+WHERE workspace_id = $1 AND endpoint_id = $2 AND closed_at IS NULL
+RETURNING endpoint_id, platform, created_at, source_id
 
 -- close_endpoint --
 -- From now on the endpoint answers 404.
