@@ -11,7 +11,7 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.13 python3.12 python3.11 python
 	then echo $$candidate; break; fi; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench chaos lock clean
+.PHONY: help setup run demo test check bench chaos lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ install:
 
 run: setup ## start everything on this machine and print its address; Ctrl-C stops it
 	@exec $(BIN)/callstream up
+
+demo: setup ## the same with believable sources and calls that arrive while one watches; nothing leaves the machine
+	@exec $(BIN)/python -m ops.demo
 
 test: setup ## run every test
 	@$(BIN)/python -m pytest

@@ -10,7 +10,23 @@ from api import problems
 from api.guards import BodyCap, SafeHeaders
 from api.pages import STATIC
 from api.ports import open_ports
-from api.routes import calls, failed_imports, health, imports, keys, page, replays, session, uploads, usage, webhooks
+from api.routes import (
+    admin,
+    calls,
+    failed_imports,
+    health,
+    imports,
+    keys,
+    oauth,
+    page,
+    platforms,
+    replays,
+    session,
+    sources,
+    uploads,
+    usage,
+    webhooks,
+)  # fmt: skip
 from api.webhooks import Door
 from schemas.settings import Settings
 from streams.io.secrets import open_secrets
@@ -40,7 +56,10 @@ def create_app(settings: Settings) -> FastAPI:
     problems.handle(app)
     app.add_middleware(BodyCap)
     app.add_middleware(SafeHeaders)
-    for routes in (webhooks, uploads, imports, replays, failed_imports, calls, usage, keys, session, health, page):
+    for routes in (
+        webhooks, platforms, sources, oauth, uploads, imports, replays, failed_imports, calls, usage, keys, session,
+        admin, health, page,
+    ):  # fmt: skip
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

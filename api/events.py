@@ -28,6 +28,7 @@ def raw_call(
     placement: Placement,
     now: datetime,
     job_id: UUID | None = None,
+    source_id: UUID | None = None,
 ) -> RawCall:
     """A new event, under an event id of its own. What no event can hold is replaced, so this never raises."""
     payload = received.payload.encode("utf-8", "replace").decode()
@@ -35,17 +36,18 @@ def raw_call(
         event_id=clock.new_id(),
         workspace_id=workspace_id,
         source_app=source_app,
-        external_id=_usable_id(received.external_id),
+        external_id=usable_id(received.external_id),
         job_id=job_id,
         observed_at=received.observed_at or now,
         received_at=now,
         payload=payload,
+        source_id=source_id,
         received_via=via,
         placement=placement,
     )
 
 
-def _usable_id(external_id: str) -> str:
+def usable_id(external_id: str) -> str:
     """Ids that PostgreSQL, Kafka keys or our own models could not hold are replaced by their hash."""
     clean = external_id.encode("utf-8", "replace").decode().replace("\x00", "")
     if clean == external_id and 0 < len(clean) <= MAX_ID:

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from schemas.faults import ConfigFault, Fault, InvalidCall, OutageFault, TransientFault
+from schemas.faults import ConfigFault, CursorFault, Fault, InvalidCall, MissingFault, OutageFault, TransientFault
 
 RETRY_AFTER_SECONDS = 5
 MEDIA_TYPE = "application/problem+json"
@@ -20,6 +20,8 @@ FAULT_STATUS: tuple[tuple[type[Fault], int], ...] = (
     (ConfigFault, 409),
     (OutageFault, 503),
     (TransientFault, 503),
+    (CursorFault, 503),
+    (MissingFault, 404),
     (InvalidCall, 422),
 )
 

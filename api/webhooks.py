@@ -1,17 +1,15 @@
-"""Incoming webhooks: signature first, 202 only after the broker's word; and the endpoints they come to.
+"""Incoming webhooks: signature first, 202 only after the broker's word. The endpoints are made in `endpoints.py`.
 
 The hot path costs two batched round trips to the database: endpoints are remembered for a few seconds, and deliveries
-of the same workspace that arrive together are looked up, and later written down, together.
+of the same workspace that arrive together are looked up, and later written down, together. A delivery that only names
+calls costs one more, which notes them down, before the pull workers are woken.
 """
 
 import asyncio
-import base64
-import binascii
 import re
-import secrets as random
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -19,19 +17,20 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel
 
-from api import auth, events
-from api.auth import Caller
+from api import events
+from api.endpoints import bound_to
 from api.ports import BROKER_SECONDS, Ports
 from api.problems import Problem, not_found
-from connectors.contract import BadSignature, Connector, Received, Webhook
+from api.public_keys import PublicKeys
+from connectors.contract import BadSignature, Connector, Delivery, Notice, Received, Reply, Webhook
 from connectors.registry import CONNECTORS
 from schemas.calls import Placement
-from schemas.faults import InvalidCall, OutageFault
+from schemas.faults import OutageFault
 from schemas.metrics import DOOR_REQUESTS
-from streams.io import clock, queries
+from streams.io import clock, pulls, queries
 from streams.io.batcher import Batcher
 from streams.io.secrets import Secrets
-from streams.io.store import Pool, in_workspace, outages
+from streams.io.store import in_workspace, outages
 
 SQL = queries.load("webhooks")
 
@@ -46,11 +45,8 @@ MAX_CALLS = 1000
 """Calls in one delivery."""
 SMALL_BODY = 128 * 1024
 """A larger body is read in a thread, so that it does not hold up the others."""
-WHSEC = "whsec_"
-OWN_SECRET = frozenset({"generic"})
-"""Platforms whose secret we make. With the others the vendor makes it, after it was told the address."""
 
-Delivery = tuple[UUID, str]
+Known = tuple[UUID, str]
 log = structlog.get_logger()
 
 
@@ -61,19 +57,17 @@ class WebhookAnswer(BaseModel):
     calls: int = 0
 
 
-class Endpoint(BaseModel):
-    """An address a vendor posts to."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request at the door, with its body still to be read."""
 
-    id: UUID
+    method: str
     platform: str
-    url: str
-    created_at: datetime
-
-
-class NewEndpoint(Endpoint):
-    """The endpoint just made, with its secret, which is shown this once. Null: closed until the vendor's is set."""
-
-    secret: str | None = None
+    endpoint_id: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    query_text: str
+    stream: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +79,7 @@ class _Open:
     platform: str
     secret: str
     owner_user_id: UUID | None
+    source_id: UUID | None
 
     def __repr__(self) -> str:
         return f"endpoint {self.endpoint_id}"
@@ -96,10 +91,11 @@ class Door:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._endpoints: OrderedDict[UUID, tuple[float, _Open | None]] = OrderedDict()
-        self._seen: dict[UUID, Batcher[Delivery, bool]] = {}
-        self._record: dict[UUID, Batcher[Delivery, None]] = {}
-        self._recent: OrderedDict[Delivery, None] = OrderedDict()
+        self._seen: dict[UUID, Batcher[Known, bool]] = {}
+        self._record: dict[UUID, Batcher[Known, None]] = {}
+        self._recent: OrderedDict[Known, None] = OrderedDict()
         self._forgot: dict[UUID, float] = {}
+        self.keys = PublicKeys(ports.settings.vendor_origin)
 
     async def endpoint(self, platform: str, endpoint_id: str) -> _Open:
         """The open endpoint of that address. Raises a 404 problem, without saying what is wrong with the address."""
@@ -170,7 +166,7 @@ class Door:
         return found
 
     def _ask(self, workspace_id: UUID) -> Any:
-        async def ask(deliveries: Sequence[Delivery]) -> list[bool]:
+        async def ask(deliveries: Sequence[Known]) -> list[bool]:
             endpoints, ids = zip(*deliveries, strict=True)
             async with in_workspace(self._ports.pool, workspace_id) as connection:
                 rows = await connection.fetch(SQL["seen_deliveries"], endpoints, ids)
@@ -180,7 +176,7 @@ class Door:
         return ask
 
     def _write(self, workspace_id: UUID) -> Any:
-        async def write(deliveries: Sequence[Delivery]) -> list[None]:
+        async def write(deliveries: Sequence[Known]) -> list[None]:
             endpoints, ids = zip(*sorted(deliveries), strict=True)
             async with in_workspace(self._ports.pool, workspace_id) as connection:
                 await connection.execute(SQL["record_deliveries"], workspace_id, endpoints, ids)
@@ -189,7 +185,7 @@ class Door:
         return write
 
 
-def _no_key(delivery: Delivery) -> Delivery:
+def _no_key(delivery: Known) -> Known:
     return delivery
 
 
@@ -201,22 +197,18 @@ def _uuid(text: str) -> UUID | None:
 
 
 def _opened(secrets: Secrets, row: Any) -> _Open:
-    secret = secrets.open(row["encrypted_secret"], **_bound_to(row["workspace_id"], row["endpoint_id"]))
-    return _Open(row["endpoint_id"], row["workspace_id"], row["platform"], secret, row["owner_user_id"])
+    secret = secrets.open(row["encrypted_secret"], **bound_to(row["workspace_id"], row["endpoint_id"]))
+    return _Open(
+        row["endpoint_id"], row["workspace_id"], row["platform"], secret, row["owner_user_id"], row["source_id"]
+    )
 
 
-def _bound_to(workspace_id: UUID, endpoint_id: UUID) -> dict[str, Any]:
-    return {"workspace_id": workspace_id, "row": f"webhook_endpoints/{endpoint_id}", "field": "encrypted_secret"}
-
-
-async def accept(
-    ports: Ports, door: Door, platform: str, endpoint_id: str, headers: Mapping[str, str], stream: AsyncIterator[bytes]
-) -> WebhookAnswer:
+async def accept(ports: Ports, door: Door, request: Request) -> WebhookAnswer | Reply:
     """One delivery, from raw bytes to the broker's word, counted. See the route for what each answer means."""
     result = "refused"
     try:
-        answer = await _accept(ports, door, platform, endpoint_id, headers, stream)
-        result = answer.status
+        answer = await _accept(ports, door, request)
+        result = answer.status if isinstance(answer, WebhookAnswer) else "handshake"
     except OutageFault:
         result = "unavailable"
         raise
@@ -225,28 +217,63 @@ async def accept(
     return answer
 
 
-async def _accept(
-    ports: Ports, door: Door, platform: str, endpoint_id: str, headers: Mapping[str, str], stream: AsyncIterator[bytes]
-) -> WebhookAnswer:
-    endpoint = await _in_time(door.endpoint(platform, endpoint_id))
+async def _accept(ports: Ports, door: Door, request: Request) -> WebhookAnswer | Reply:
+    endpoint = await _in_time(door.endpoint(request.platform, request.endpoint_id))
     connector, webhook = _connector(endpoint.platform)
-    body = await read_capped(stream, headers.get("content-length"), ports.settings.webhook_max_bytes)
-    delivery_id = _verified(webhook, headers, body, endpoint, ports.settings.webhook_tolerance_seconds)
+    length = request.headers.get("content-length")
+    body = await read_capped(request.stream, length, ports.settings.webhook_max_bytes)
+    delivery = _delivery(ports, request, endpoint, body)
+    if (reply := _shaken(webhook, delivery)) is not None:
+        return reply
+    if request.method != "POST":
+        raise Problem(405, "method_not_allowed", "Deliveries come by POST.", headers={"Allow": "POST"})
+    delivery_id = await _verified(door, connector, webhook, delivery)
     if await _in_time(door.seen(endpoint, delivery_id)):
         return WebhookAnswer(status="repeated")
-    received = await _read(webhook, body)
+    found = await _read(webhook, delivery)
+    await _note(ports, endpoint, [each for each in found if isinstance(each, Notice)])
     now = clock.now()
     calls = [
         events.raw_call(
             each, workspace_id=endpoint.workspace_id, source_app=connector.source_app, via="webhook",
-            placement=Placement(owner_user_id=endpoint.owner_user_id), now=now,
+            placement=Placement(owner_user_id=endpoint.owner_user_id), now=now, source_id=endpoint.source_id,
         )
-        for each in received
+        for each in found if isinstance(each, Received)
     ]  # fmt: skip
     if await events.publish_all(ports.bus, calls, seconds=BROKER_SECONDS):
         raise events.broker_away()
     door.remember(endpoint, delivery_id)
-    return WebhookAnswer(status="accepted", calls=len(calls))
+    return WebhookAnswer(status="accepted", calls=len(found))
+
+
+async def _note(ports: Ports, endpoint: _Open, notices: Sequence[Notice]) -> None:
+    """Keep the calls that a delivery names, and wake the pull workers for those that may be read at once."""
+    if not notices:
+        return
+    if endpoint.source_id is None:
+        sentence = (
+            "This delivery only names a call, and the endpoint belongs to no connected account through which it could "
+            "be read. Connect the account, make an endpoint for it, and close this one."
+        )
+        raise Problem(409, "source_missing", sentence)
+    source = pulls.Ref(endpoint.source_id, endpoint.workspace_id, endpoint.platform)
+    await _in_time(_write_notices(ports, source, notices))
+    if any(not notice.after for notice in notices):
+        try:
+            async with asyncio.timeout(BROKER_SECONDS):
+                await pulls.wake(ports.bus, source)
+        except TimeoutError:
+            raise events.broker_away() from None
+
+
+async def _write_notices(ports: Ports, source: pulls.Ref, notices: Sequence[Notice]) -> None:
+    now = clock.now()
+    async with in_workspace(ports.pool, source.workspace_id) as connection:
+        for notice in sorted(notices, key=lambda notice: notice.external_id):
+            await pulls.note_call(
+                connection, source=source, external_id=events.usable_id(notice.external_id), job_id=None,
+                due_at=now + notice.after, from_webhook=True,
+            )  # fmt: skip
 
 
 async def _in_time(work: Any) -> Any:
@@ -265,18 +292,52 @@ def _connector(platform: str) -> tuple[Connector, Webhook]:
     return connector, connector.webhook
 
 
-def _verified(webhook: Webhook, headers: Mapping[str, str], body: bytes, endpoint: _Open, tolerance: int) -> str:
+def _delivery(ports: Ports, request: Request, endpoint: _Open, body: bytes) -> Delivery:
+    """The request as a connector sees it: at its public address, whatever stands before this process."""
+    query = f"?{request.query_text}" if request.query_text else ""
+    return Delivery(
+        method=request.method,
+        url=f"{ports.base_url}/webhooks/{endpoint.platform}/{request.endpoint_id}{query}",
+        headers=request.headers,
+        query=request.query,
+        body=body,
+        secret=endpoint.secret,
+        now=clock.unix_now(),
+        tolerance=ports.settings.webhook_tolerance_seconds,
+    )
+
+
+def _shaken(webhook: Webhook, delivery: Delivery) -> Reply | None:
     try:
-        return webhook.verify(headers, body, endpoint.secret, clock.unix_now(), tolerance)
+        return webhook.handshake(delivery) if webhook.handshake else None
     except BadSignature as error:
         raise Problem(401, "bad_signature", str(error)) from None
 
 
-async def _read(webhook: Webhook, body: bytes) -> list[Received]:
-    received = webhook.read(body) if len(body) <= SMALL_BODY else await asyncio.to_thread(webhook.read, body)
-    if len(received) > MAX_CALLS:
+async def _verified(door: Door, connector: Connector, webhook: Webhook, delivery: Delivery) -> str:
+    """The delivery's id. One that is signed with a key we do not have yet is looked at again with fresh keys."""
+    refused: BadSignature | None = None
+    for fresh in (False, True):
+        keys: Mapping[str, Any] | None = {}
+        if webhook.keys_url:
+            keys = await door.keys.get(connector, webhook.keys_url, fresh=fresh)
+        if keys is None:  # they are as fresh as they may be
+            break
+        try:
+            return webhook.verify(replace(delivery, keys=keys) if keys else delivery)
+        except BadSignature as error:
+            refused = error
+        if not webhook.keys_url:
+            break
+    raise Problem(401, "bad_signature", str(refused)) from None
+
+
+async def _read(webhook: Webhook, delivery: Delivery) -> list[Received | Notice]:
+    small = len(delivery.body) <= SMALL_BODY
+    found = webhook.read(delivery) if small else await asyncio.to_thread(webhook.read, delivery)
+    if len(found) > MAX_CALLS:
         raise Problem(413, "too_many_calls", f"A delivery may bring at most {MAX_CALLS} calls. Send them in several.")
-    return received
+    return found
 
 
 async def read_capped(stream: AsyncIterator[bytes], content_length: str | None, limit: int) -> bytes:
@@ -290,96 +351,3 @@ async def read_capped(stream: AsyncIterator[bytes], content_length: str | None, 
         if len(body) > limit:
             raise problem
     return bytes(body)
-
-
-def new_secret() -> str:
-    """A secret in the form Standard Webhooks asks for."""
-    return WHSEC + base64.b64encode(random.token_bytes(32)).decode()
-
-
-async def create_endpoint(
-    pool: Pool,
-    secrets: Secrets,
-    base_url: str,
-    *,
-    workspace_id: UUID,
-    user_id: UUID,
-    platform: str,
-    secret: str | None = None,
-    caller: Caller | None = None,
-) -> NewEndpoint:
-    """A new address for a platform's webhooks. Raises `InvalidCall` for a platform that has none or a bad secret.
-
-    `generic`: the secret is made here unless one is given. Other platforms: the vendor makes it once it knows the
-    address, so without one the endpoint is closed to everybody until it is set.
-    """
-    if platform not in CONNECTORS or CONNECTORS[platform].webhook is None:
-        able = ", ".join(sorted(name for name, each in CONNECTORS.items() if each.webhook))
-        sentence = f"No webhooks can be received from this platform. Those that can send some: {able}."
-        raise InvalidCall("unknown_platform", sentence, field="platform")
-    shown = checked_secret(secret) if secret is not None else new_secret() if platform in OWN_SECRET else None
-    endpoint_id = clock.new_id()
-    sealed = secrets.seal(shown or new_secret(), **_bound_to(workspace_id, endpoint_id))
-    async with in_workspace(pool, workspace_id) as connection:
-        row = await connection.fetchrow(SQL["add_endpoint"], endpoint_id, workspace_id, platform, sealed, user_id)
-        await auth.audit(
-            connection, caller, workspace_id, "webhook_endpoint.created", str(endpoint_id), platform=platform
-        )
-    return NewEndpoint(**_shown(row, base_url), secret=shown)
-
-
-def checked_secret(secret: str) -> str:
-    """A secret that can be used for signing. Raises `InvalidCall`; the sentence never repeats it."""
-    try:
-        key = base64.b64decode(secret.strip().removeprefix(WHSEC), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not 16 <= len(key) <= 128:
-        sentence = "The secret must be the one the sender shows: whsec_ and then base64 of 16 to 128 bytes."
-        raise InvalidCall("invalid_secret", sentence, field="secret")
-    return secret.strip()
-
-
-async def list_endpoints(
-    pool: Pool, base_url: str, workspace_id: UUID, after: tuple[Any, ...] = (None, None), limit: int = 1000
-) -> list[Endpoint]:
-    """Open endpoints, newest first, without their secrets."""
-    async with in_workspace(pool, workspace_id) as connection:
-        rows = await connection.fetch(SQL["list_endpoints"], workspace_id, *after, limit)
-    return [Endpoint(**_shown(row, base_url)) for row in rows]
-
-
-async def set_secret(ports: Ports, door: Door, caller: Caller, endpoint_id: UUID, secret: str) -> Endpoint:
-    """Another secret for an endpoint: the vendor's, or a new one after the old one leaked."""
-    sealed = ports.secrets.seal(checked_secret(secret), **_bound_to(caller.workspace_id, endpoint_id))
-    async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        row = await connection.fetchrow(SQL["set_endpoint_secret"], caller.workspace_id, endpoint_id, sealed)
-        if row is None:
-            raise not_found("webhook endpoint")
-        await auth.audit(
-            connection, caller, caller.workspace_id, "webhook_endpoint.secret_changed", str(endpoint_id),
-            platform=row["platform"],
-        )  # fmt: skip
-    door.forget(endpoint_id)
-    return Endpoint(**_shown(row, ports.base_url))
-
-
-async def close_endpoint(ports: Ports, door: Door, caller: Caller, endpoint_id: UUID) -> None:
-    """From now on the address answers 404. The calls it brought stay."""
-    async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        platform = await connection.fetchval(SQL["close_endpoint"], caller.workspace_id, endpoint_id)
-        if platform is None:
-            raise not_found("webhook endpoint")
-        await auth.audit(
-            connection, caller, caller.workspace_id, "webhook_endpoint.closed", str(endpoint_id), platform=platform
-        )
-    door.forget(endpoint_id)
-
-
-def _shown(row: Any, base_url: str) -> dict[str, Any]:
-    return {
-        "id": row["endpoint_id"],
-        "platform": row["platform"],
-        "url": f"{base_url}/webhooks/{row['platform']}/{row['endpoint_id']}",
-        "created_at": row["created_at"],
-    }

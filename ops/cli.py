@@ -19,6 +19,7 @@ from ops.archive import archive
 from ops.hub import failed, hub
 from ops.replay import replay
 from ops.signals import INTERRUPTED
+from ops.sources import Fields, Kind, Stdin, sources, sync
 from ops.usage import usage
 from schemas.faults import ConfigFault, Fault
 from schemas.settings import Settings, load_settings
@@ -38,6 +39,8 @@ app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(hub)
 app.add_typer(usage)
+app.add_typer(sync)
+app.add_typer(sources, name="sources")
 app.add_typer(failed, name="failed")
 app.add_typer(replay, name="replay", short_help="Read the archive of raw calls again, or say what that would change.")
 app.add_typer(archive, name="archive")
@@ -128,7 +131,7 @@ def api() -> None:
 
 @app.command()
 def worker(
-    role: Annotated[str, typer.Argument(help="pipeline, dedup, transcribe or audit")],
+    role: Annotated[str, typer.Argument(help="pipeline, dedup, transcribe, pull or audit")],
     instances: Annotated[int, typer.Option(min=1, max=64, help="How many processes.")] = 1,
     bare: Annotated[
         bool, typer.Option("--bare", help="Without supervisor and watchdog, for one that brings its own.")
@@ -181,11 +184,22 @@ def doctor(
         bool,
         typer.Option("--speech/--no-speech", help="Have a second of audio transcribed; it costs a cent's fraction."),
     ] = True,
+    platform: Annotated[
+        str | None, typer.Option(help="Check this platform live instead: list and read a call, store nothing.")
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="With --platform: through this connected account.")] = None,
+    kind: Kind = None,
+    field: Fields = None,
+    stdin: Stdin = False,
 ) -> None:
     """Say what each setting is and where it comes from, and what is wrong, in plain words."""
     from ops import doctor as checks
     from ops import show
 
+    if platform is not None:
+        from ops.sources import print_check
+
+        raise typer.Exit(print_check(platform, source, kind, field or [], stdin=stdin, as_json=as_json))
     settings = load_settings()
     shown = checks.shown_settings(settings, os.environ, checks.read_dotenv(), checks.read_instance(settings))
     findings = run(checks.examine(settings, speech=speech))
@@ -301,20 +315,23 @@ def create_webhook(
         str | None,
         typer.Option(envvar="CALLSTREAM_WEBHOOK_SECRET", help="The platform's signing secret, if it makes it."),
     ] = None,
+    source: Annotated[
+        UUID | None, typer.Option(help="The connected account whose calls it brings, if there are several.")
+    ] = None,
 ) -> None:
     """Make an address a vendor can post to. Prints JSON; the secret is shown this once."""
-    from api.webhooks import create_endpoint
+    from api.endpoints import create_endpoint
     from ops import show
 
     async def work() -> Any:
         async with show.hub(load_settings()) as (ports, caller):
             return await create_endpoint(
                 ports.pool, ports.secrets, ports.base_url, workspace_id=caller.workspace_id, user_id=caller.user_id,
-                platform=platform, secret=secret,
+                platform=platform, secret=secret, source_id=source,
             )  # fmt: skip
 
     made = run(work())
-    show.print_json({"url": made.url, "secret": made.secret, "id": made.id})
+    show.print_json({"url": made.url, "secret": made.secret, "id": made.id, "setup": made.setup})
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ CHECK_SECONDS: Final = 20.0
 SPEECH_SECONDS: Final = 60.0
 """How long the speech service may take: a server of one's own loads its model for the first request."""
 FRESH_SECONDS: Final = 30.0
-ROLES: Final = ("pipeline", "dedup", "transcribe", "audit")
+ROLES: Final = ("pipeline", "dedup", "transcribe", "pull", "audit")
 MASK: Final = "•••"
 FROM_INSTANCE: Final = ("kafka", "database_url", "database_owner_url", "secret_keys")
 

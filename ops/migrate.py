@@ -11,11 +11,13 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI, parse_uri
 from yoyo.migrations import Migration, MigrationList, default_migration_table
 
+from connectors.registry import CONNECTORS
 from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import Settings
 from streams.io import clock, queries
@@ -50,9 +52,34 @@ ADD_BANK_OWNER: Final = """
     INSERT INTO bank_memberships (workspace_id, bank_id, user_id, role) VALUES (%s, %s, %s, 'owner')
     ON CONFLICT DO NOTHING
 """
-# Every stored secret, whoever it belongs to.
-FIND_SECRETS: Final = "SELECT endpoint_id, workspace_id, encrypted_secret FROM webhook_endpoints FOR UPDATE"
-SEAL_AGAIN: Final = "UPDATE webhook_endpoints SET encrypted_secret = %s WHERE endpoint_id = %s"
+# What a connector can do, for whoever reads the database. What a call costs is the operator's own.
+PUT_PLATFORM: Final = """
+    INSERT INTO platform_capabilities AS p (
+        source_app, display_name, status, auth_types, auth_instructions, supports_historical_import,
+        supports_ongoing_sync, supports_webhook, rate_limits
+    ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (source_app) DO UPDATE SET
+        display_name = excluded.display_name, status = excluded.status, auth_types = excluded.auth_types,
+        auth_instructions = excluded.auth_instructions,
+        supports_historical_import = excluded.supports_historical_import,
+        supports_ongoing_sync = excluded.supports_ongoing_sync, supports_webhook = excluded.supports_webhook,
+        rate_limits = excluded.rate_limits
+"""
+# Every stored secret, whoever it belongs to: the table, the field, how they are found, how they are stored again.
+SECRETS: Final = (
+    (
+        "webhook_endpoints",
+        "encrypted_secret",
+        "SELECT endpoint_id, workspace_id, encrypted_secret FROM webhook_endpoints FOR UPDATE",
+        "UPDATE webhook_endpoints SET encrypted_secret = %s WHERE endpoint_id = %s",
+    ),
+    (
+        "import_credentials",
+        "encrypted_credential",
+        "SELECT source_id, workspace_id, encrypted_credential FROM import_credentials FOR UPDATE",
+        "UPDATE import_credentials SET encrypted_credential = %s WHERE source_id = %s",
+    ),
+)
 
 
 def owner_url(settings: Settings) -> str:
@@ -67,7 +94,8 @@ def owner_url(settings: Settings) -> str:
 
 
 def migrate(owner_url: str) -> list[str]:
-    """Apply what is missing and return its names. One run at a time; a second one waits, then finds nothing to do.
+    """Apply what is missing and return its names; and write down what the platforms can do. One run at a time; a second
+    one waits, then finds nothing to do.
 
     A migration and the note that it was applied are one transaction: after a crash it was applied or it was not.
     """
@@ -82,7 +110,23 @@ def migrate(owner_url: str) -> list[str]:
         # Only what `callstream doctor` needs under the application's login.
         connection.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO callstream_app")
         connection.execute(f"GRANT SELECT ON {SCHEMA}.{default_migration_table} TO callstream_app")
+        _put_platforms(connection)
     return [migration.id for migration in missing]
+
+
+def _put_platforms(connection: psycopg.Connection[Any]) -> None:
+    with connection.transaction():
+        for each in CONNECTORS.values():
+            limits = [{"count": it.count, "seconds": it.seconds, "bucket": it.bucket} for it in each.limits]
+            instructions = " ".join(way.instructions for way in each.auths if way.instructions)
+            pulls = each.pull is not None
+            connection.execute(
+                PUT_PLATFORM,
+                (
+                    each.source_app, each.display_name, each.status, [way.kind for way in each.auths], instructions,
+                    pulls, pulls, each.webhook is not None, Jsonb(limits),
+                ),
+            )  # fmt: skip
 
 
 def missing_migrations(url: str) -> list[str]:
@@ -137,12 +181,13 @@ def rotate_secrets(url: str, secrets: Secrets) -> int:
     with _connect(url) as connection, connection.transaction():
         connection.execute("SELECT set_config('callstream.scope', 'pipeline', true)")
         done = 0
-        for endpoint_id, workspace_id, sealed in connection.execute(FIND_SECRETS).fetchall():
-            row = f"webhook_endpoints/{endpoint_id}"
-            again = secrets.reseal(bytes(sealed), workspace_id=workspace_id, row=row, field="encrypted_secret")
-            if again is not None:
-                connection.execute(SEAL_AGAIN, (again, endpoint_id))
-                done += 1
+        for table, field, find, store in SECRETS:
+            for row_id, workspace_id, sealed in connection.execute(find).fetchall():
+                row = f"{table}/{row_id}"
+                again = secrets.reseal(bytes(sealed), workspace_id=workspace_id, row=row, field=field)
+                if again is not None:
+                    connection.execute(store, (again, row_id))
+                    done += 1
     return done
 
 

@@ -33,7 +33,7 @@ from tests.fakes.openai_server import FakeOpenAI, start_fake_openai
 from tests.servers import Servers, shared_servers
 
 T = TypeVar("T")
-ROLES = {"api": 1, "pipeline": 1, "dedup": 1, "transcribe": 1, "audit": 1}
+ROLES = {"api": 1, "pipeline": 1, "dedup": 1, "transcribe": 1, "pull": 1, "audit": 1}
 
 
 class Loop:
@@ -207,8 +207,10 @@ def start_stack(
     roles: Mapping[str, int] = ROLES,
     servers: Servers | None = None,
     env: Mapping[str, str] | None = None,
+    vendor_origin: str | None = None,
 ) -> Stack:
-    """Start callstream on a database of its own, and wait until it is ready."""
+    """Start callstream on a database of its own, and wait until it is ready. With `vendor_origin`, requests to sources
+    go to the fake vendors there."""
     owner_url, app_url = new_database(servers or shared_servers())
     workspace_id, user_id = ensure_home(owner_url)
     openai = start_fake_openai()
@@ -220,6 +222,7 @@ def start_stack(
         port=free_port(),
         partitions=4,
         group_prefix="cs" + uuid4().hex[:8],
+        vendor_origin=vendor_origin,
     )
     loop = Loop()
     loop.run(create_topics(settings))
@@ -232,6 +235,7 @@ def start_stack(
         "CALLSTREAM_GROUP_PREFIX": settings.group_prefix,
         "CALLSTREAM_SESSION_TIMEOUT_SECONDS": "6",
         "CALLSTREAM_AUDIT_AFTER_SECONDS": "20",
+        **({"CALLSTREAM_VENDOR_ORIGIN": vendor_origin} if vendor_origin else {}),
         **(env or {}),
     }
     supervisor = Supervisor(roles, whole_env, folder / "logs", metrics=metrics, show=_quiet)

@@ -3,20 +3,41 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 
-from api import jobs
+from api import imports, jobs
 from api.deps import TheCaller, ThePorts
+from api.imports import ImportStart, ImportStarted, Preview, PreviewWanted
 from api.jobs import CallStatus, Job, JobCall, JobDetail, Retried
 from api.paging import Cursor, Items, Limit
 
 router = APIRouter(prefix="/api/imports", tags=["imports"])
 
 
+@router.post("", status_code=202)
+async def start_import(
+    body: ImportStart,
+    caller: TheCaller,
+    ports: ThePorts,
+    idempotency_key: Annotated[str | None, Header(description="The same key and content: the same import.")] = None,
+) -> ImportStarted:
+    """Import the calls of a time range from a connected account. `job_type` is historical, backfill (the same, for a
+    gap) or sync (what is new; without `date_range`). The import goes on page by page behind this answer."""
+    return await imports.start(ports, caller, body, idempotency_key)
+
+
+@router.post("/preview")
+async def preview_import(body: PreviewWanted, caller: TheCaller, ports: ThePorts) -> Preview:
+    """How many calls an import would bring, how long it would take within the platform's limits, and what it would
+    cost. Nothing is imported."""
+    return await imports.preview(ports, caller, body)
+
+
 @router.get("")
 async def list_imports(caller: TheCaller, ports: ThePorts, limit: Limit = 20, cursor: Cursor = None) -> Items[Job]:
-    """Imports, newest first, each with its counts. `status` is pending, in_progress, waiting, completed, partial (some
-    calls failed), failed (all did) or cancelled."""
+    """Imports, newest first, each with its counts. `status` is pending, counting (the source is asked how many calls
+    there are), in_progress, waiting (for a limit of the source, until `resume_at`, or for calls that are not ready
+    there), completed, partial (some calls failed), failed (all did, or it could not go on) or cancelled."""
     return await jobs.list_jobs(ports, caller, limit, cursor)
 
 

@@ -62,7 +62,7 @@ const when = (text) => (text ? time.format(new Date(text)) : "");
 const KINDS = {
   completed: "good", imported: "good", updated: "good", accepted: "good", resolved: "good",
   partial: "warn", waiting: "warn", pending: "", in_progress: "", retrying: "", duplicate: "warn", parked: "warn",
-  failed: "bad", refused: "bad", open: "bad",
+  failed: "bad", refused: "bad", open: "bad", active: "good", paused: "warn", error: "bad", counting: "",
 };
 const WORDS = { in_progress: "importing", partial: "partly failed", open: "failed", completed: "done" };
 
@@ -91,7 +91,7 @@ function counted(job) {
 }
 
 function showJob(job) {
-  const running = ["pending", "in_progress"].includes(job.status);
+  const running = ["pending", "counting", "in_progress"].includes(job.status);
   return element("li", {},
     element("div", {}, element("strong", {}, job.job_type === "upload" ? "Upload" : job.job_type), " ",
       element("span", { class: "soft small" }, when(job.created_at))),
@@ -153,13 +153,42 @@ function showCall(each) {
       [when(each.recording_start_time || each.imported_at), length].filter(Boolean).join(" · ")));
 }
 
+function showSource(source) {
+  const button = element("button", {
+    "data-key": `sync-${source.id}`, "aria-label": `Sync ${source.display_name}, ${source.account}, now`,
+    disabled: source.state === "paused" || source.running_job_id !== null,
+    onclick: async () => {
+      button.disabled = true;
+      try {
+        await call("POST", `/api/sources/${source.id}/sync`);
+        say("The sync has begun.");
+        trouble(null);
+      } catch (error) {
+        trouble(error);
+      }
+      await refresh();
+    },
+  }, source.running_job_id ? "Syncing…" : "Sync now");
+  return element("li", {},
+    element("div", {}, element("strong", {}, source.display_name), " ",
+      element("span", { class: "soft small" }, source.account)),
+    tag(source.state),
+    element("div", { class: "soft small" },
+      `${source.calls_imported} ${source.calls_imported === 1 ? "call" : "calls"} imported · ` +
+      (source.last_sync_at ? `last sync ${when(source.last_sync_at)}` : "not synced yet") +
+      (source.waiting_calls ? ` · ${source.waiting_calls} not ready at the source` : "")),
+    element("div", { class: "row" }, button),
+    source.error_message ? element("div", { class: "wide small" }, source.error_message) : null);
+}
+
 async function refresh() {
   if (state.busy) return;
   state.busy = true;
   try {
-    const [imports, failed, calls] = await Promise.all([
-      call("GET", "/api/imports?limit=8"), call("GET", "/api/failed-imports?limit=20"), call("GET", "/api/calls?limit=8"),
+    const [sources, imports, failed, calls] = await Promise.all([
+      call("GET", "/api/sources?limit=50"), call("GET", "/api/imports?limit=8"), call("GET", "/api/failed-imports?limit=20"), call("GET", "/api/calls?limit=8"),
     ]);
+    fill("sources", sources.items, showSource, "no-sources");
     fill("imports", imports.items, showJob, "no-imports");
     fill("failed", failed.items, showFailed, "no-failed");
     fill("calls", calls.items, showCall, "no-calls");

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from api import webhooks
+from api import endpoints, webhooks
 from api.webhooks import Door
 from schemas.faults import OutageFault
 from streams.io import clock
@@ -149,7 +149,7 @@ async def test_a_closed_endpoint_is_404_at_once_here_and_soon_elsewhere(api: Api
 async def test_fathom_is_closed_until_its_secret_is_set(api: Api) -> None:
     endpoint = await api.endpoint("fathom")
     assert endpoint["secret"] is None
-    secret = webhooks.new_secret()
+    secret = endpoints.new_secret()
     body = json.dumps({"recording_id": 7, "title": "Demo"}).encode()
     assert (await api.deliver({**endpoint, "secret": secret}, body)).status_code == 401
     changed = await api.client.patch(f"/api/webhook-endpoints/{endpoint['id']}", json={"secret": secret})
@@ -161,7 +161,7 @@ async def test_fathom_is_closed_until_its_secret_is_set(api: Api) -> None:
 
 
 async def test_odd_secrets_and_platforms_are_refused(api: Api) -> None:
-    for body in ({"platform": "zoom"}, {"platform": "upload"}, {"platform": "fathom", "secret": "whsec_!!"}):
+    for body in ({"platform": "five9"}, {"platform": "upload"}, {"platform": "fathom", "secret": "whsec_!!"}):
         answer = await api.client.post("/api/webhook-endpoints", json=body)
         assert answer.status_code == 422, body
         assert "whsec_!!" not in answer.text
@@ -178,6 +178,6 @@ async def test_another_workspace_cannot_close_or_change_it(api: Api, database: D
     headers = {"Authorization": f"Bearer {key}"}
     path = f"/api/webhook-endpoints/{endpoint['id']}"
     assert (await api.anonymous.delete(path, headers=headers)).status_code == 404
-    answer = await api.anonymous.patch(path, headers=headers, json={"secret": webhooks.new_secret()})
+    answer = await api.anonymous.patch(path, headers=headers, json={"secret": endpoints.new_secret()})
     assert answer.status_code == 404
     assert (await api.deliver(endpoint, BODY)).status_code == 202

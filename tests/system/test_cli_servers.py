@@ -16,7 +16,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from api.webhooks import create_endpoint
+from api.endpoints import create_endpoint
 from ops import migrate as migrations
 from ops.migrate import ensure_home, find_home, migrate, missing_migrations, rotate_secrets
 from ops.supervise import Supervisor

@@ -535,7 +535,7 @@ def test_every_role_is_set_up_as_faust_needs_it(tmp_path: Path) -> None:
     assert int(table["block_cache_size"]) <= 64 * 1024**2, "the default is 2 GiB a partition"
     assert int(table["write_buffer_size"]) <= 16 * 1024**2
     assert int(table["max_open_files"]) <= 256
-    assert set(found) == {"pipeline", "dedup", "transcribe"}
+    assert set(found) == {"pipeline", "dedup", "transcribe", "pull"}
     for role, settings in found.items():
         one = {name: settings[name] for name in settings}
         assert one["id"] == f"callstream-{role}"
@@ -548,7 +548,7 @@ def test_every_role_is_set_up_as_faust_needs_it(tmp_path: Path) -> None:
         assert 15 <= float(one["broker_session_timeout"]) <= 20
         assert float(one["broker_heartbeat_interval"]) <= 3
         assert 0.5 <= float(one["broker_commit_interval"]) <= 1
-        assert 100 <= int(one["stream_buffer_maxsize"]) <= (500 if role == "transcribe" else 5000)
+        assert 100 <= int(one["stream_buffer_maxsize"]) <= (500 if role in ("transcribe", "pull") else 5000)
         assert 0.02 <= float(one["producer_linger"]) <= 0.1, "only the changelog goes this way, and nobody waits for it"
         assert 30 <= float(one["producer_request_timeout"]) <= 60
         assert one["producer_acks"] == "-1"
@@ -557,7 +557,7 @@ def test_every_role_is_set_up_as_faust_needs_it(tmp_path: Path) -> None:
         assert one["store"] == ("rocksdb:" if role == "dedup" else "memory:")
         assert one["table_standby_replicas"] == ("1" if role == "dedup" else "0")
         assert Path(one["datadir"]).is_dir()
-    assert len({settings["datadir"] for settings in found.values()}) == 3
+    assert len({settings["datadir"] for settings in found.values()}) == 4
 
 
 # j. Rebalances

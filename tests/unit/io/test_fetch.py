@@ -23,7 +23,8 @@ from schemas.calls import Call, Media
 from schemas.faults import Fault, InvalidCall, OutageFault, TransientFault
 from schemas.settings import Settings
 from streams.io import fetch as module
-from streams.io.fetch import StoredMedia, fetch, is_public, shown
+from streams.io.fetch import fetch, is_public, shown
+from streams.io.stored_media import StoredMedia
 from tests.unit.io.raw_server import RawServer, raw_server, reply
 
 NAME = "media.example"

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from api.problems import Problem
 from ops import cli, doctor, show, topics, up
 from ops.local import DataDirBusy
+from ops.supervise import WORKERS
 from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import INSTANCE_FILE, Settings
 from schemas.topics import CLAIMS_CHANGELOG, TOPICS
@@ -137,9 +138,9 @@ def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
         (b"", ["api"]),
         (b"[]", ["api"]),
         (b"<html>", ["api"]),
-        (b'{"red": [], "checks": []}', ["worker:pipeline", "worker:dedup", "worker:transcribe", "worker:audit"]),
+        (b'{"red": [], "checks": []}', [f"worker:{role}" for role in WORKERS]),
         (b'{"red": ["broker"], "checks": [{"name": "broker"}, {"name": "worker:pipeline"}, {"name": "worker:dedup"},'
-         b'{"name": "worker:transcribe"}, {"name": "worker:audit"}]}', ["broker"]),
+         b'{"name": "worker:transcribe"}, {"name": "worker:pull"}, {"name": "worker:audit"}]}', ["broker"]),
     ],
 )  # fmt: skip
 def test_what_is_not_ready(body: bytes, red: list[str]) -> None:
@@ -246,12 +247,12 @@ async def test_an_instance_that_died_is_told(tmp_path: Path) -> None:
 
 def test_roles_that_are_silent_or_waiting_are_told() -> None:
     well = [{"worker": f"{role}-1", "role": role, "ready": True, "detail": "", "fresh": True} for role in doctor.ROLES]
-    assert doctor.judge_roles(well) == "audit-1, dedup-1, pipeline-1, transcribe-1"
+    assert doctor.judge_roles(well) == "audit-1, dedup-1, pipeline-1, pull-1, transcribe-1"
     with pytest.raises(doctor.Unwell, match=r"obody runs dedup"):
         doctor.judge_roles([row for row in well if row["role"] != "dedup"])
     with pytest.raises(doctor.Unwell, match=r"Pipeline-1 waits for: persist"):
         doctor.judge_roles([{**well[0], "ready": False, "detail": "persist"}, *well[1:]])
-    with pytest.raises(doctor.Unwell, match=r"obody runs pipeline, dedup, transcribe, audit"):
+    with pytest.raises(doctor.Unwell, match=r"obody runs pipeline, dedup, transcribe, pull, audit"):
         doctor.judge_roles([{**row, "fresh": False} for row in well])
 
 

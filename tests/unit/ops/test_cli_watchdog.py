@@ -118,6 +118,11 @@ def test_transcribing_may_take_its_whole_time_limit() -> None:
     assert limit_of("transcribe", settings) == 960
 
 
+def test_a_slice_of_a_page_may_take_its_time_and_half_as_much_again() -> None:
+    settings = Settings(stall_seconds=60, pull_slice_seconds=20)
+    assert limit_of("pull", settings) >= 60 + 1.5 * 20
+
+
 @given(st.integers(0, 10_000))
 def test_the_grace_is_bounded(strikes: int) -> None:
     assert GRACE_SECONDS <= grace_after(strikes) <= MAX_GRACE_SECONDS

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.calls import Call, NormalizedCall, Placement, RawCall, Segment
+from schemas.calls import Call, Media, NormalizedCall, Placement, RawCall, Segment
 from schemas.faults import InvalidCall
 from schemas.topics import NORMALIZED
 from streams.stages.normalize import normalize
@@ -36,14 +36,16 @@ def made(content: NormalizedCall = CONTENT, raw: RawCall = RAW_CALL) -> Call:
 
 
 def test_the_connector_gets_source_and_payload_word_for_word() -> None:
-    seen: list[tuple[str, str]] = []
+    seen: list[tuple[str, str, Media | None]] = []
+    media = Media(ref="pulled/a/b", sha256="c" * 64)
 
-    def to_call(source_app: str, payload: str) -> tuple[NormalizedCall, str]:
-        seen.append((source_app, payload))
+    def to_call(source_app: str, payload: str, media: Media | None) -> tuple[NormalizedCall, str]:
+        seen.append((source_app, payload, media))
         return CONTENT, "f"
 
     normalize(RAW_CALL, to_call)
-    assert seen == [("fathom", "the payload")]
+    normalize(RAW_CALL.model_copy(update={"media": media}), to_call)
+    assert seen == [("fathom", "the payload", None), ("fathom", "the payload", media)]
 
 
 def test_what_identifies_the_event_is_carried_over_unchanged() -> None:
@@ -67,7 +69,7 @@ def test_the_external_id_is_ours_and_comes_first_in_the_metadata() -> None:
 
 
 def test_a_call_the_connector_refuses_stays_refused() -> None:
-    def to_call(source_app: str, payload: str) -> tuple[NormalizedCall, str]:
+    def to_call(source_app: str, payload: str, media: Media | None) -> tuple[NormalizedCall, str]:
         raise InvalidCall("no_title", "The call has no title.", field="title")
 
     with pytest.raises(InvalidCall, match="The call has no title"):
