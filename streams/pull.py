@@ -31,7 +31,7 @@ from schemas.topics import PULL
 from streams.io import pull_steps, pulls
 from streams.io.pull_steps import Ended, Known, Note, PullJob
 from streams.pull_calls import OURS, CallReader, Errand, OpenApi, Pace, Stopped
-from streams.pull_waiting import look_at_waiting
+from streams.pull_waiting import look_at_waiting, read_named
 
 log = structlog.get_logger("pull")
 STORED = "This call is already in your library."
@@ -97,9 +97,12 @@ class Puller:
     pace: Pace = field(default_factory=Pace)
 
     async def run(self, command: PullCommand) -> None:
-        """Work on a command. Raises `OutageFault`; then the same command may come again."""
+        """Work on a command. Raises `OutageFault`; then the same command may come again. A command for one call is the
+        retry of a failed import, and raises why it has failed again."""
         if command.what == "waiting":
             return await look_at_waiting(self.reader, self.connectors, self.open_api, self.pace, command.source_id)
+        if command.what == "call":
+            return await read_named(self.reader, self.connectors, self.open_api, command)
         if command.job_id is not None:
             job = await pull_steps.take(self.reader.pool, command.job_id, command.step, self.pace.lease_seconds)
             if job is not None:

@@ -1,8 +1,9 @@
 """Calls that wait: known at their source and not ready yet, or named by a webhook and not read yet.
 
 A command has those of one source looked at that are due, a few at a time, for one slice. A call that is not ready gets
-another turn by the connector's schedule; after the last one it is taken as it is, or its job reads why not. Claims run
-out, so a worker that dies costs a call no more than its turn.
+another turn by the connector's schedule; after the last one it is taken as it is, or its job reads why not. One that
+only a webhook has named has no job: it goes to the failed imports, where its retry reads it. Claims run out, so a
+worker that dies costs a call no more than its turn.
 """
 
 import asyncio
@@ -16,12 +17,17 @@ import structlog
 
 from connectors.answers import LIMITED
 from connectors.contract import Connector
+from schemas.dead_letter import Death, headers_of
 from schemas.faults import ConfigFault, CursorFault, Fault, InvalidCall, MissingFault, OutageFault, TransientFault
-from streams.io import pull_steps, pulls
+from schemas.pulls import PullCommand
+from schemas.topics import DEAD, PULL
+from streams.io import bus, pull_steps, pulls
 from streams.io.pull_steps import Waiting
 from streams.pull_calls import OURS, CallReader, Errand, OpenApi, Pace, Stopped
 
 log = structlog.get_logger("pull")
+LONG = 3600.0
+"""Longer than anybody waits in place: the failed import is retried by its own schedule."""
 LIMIT_SECONDS = 60.0
 """How long the calls of a source rest after a limit that names no time."""
 
@@ -107,8 +113,40 @@ async def _look(reader: CallReader, errand: Errand, call: Waiting) -> bool:
         why = ending = error.sentence if isinstance(error, Fault) else OURS
     if final:
         log.warning("waiting_call_given_up", source=errand.source.source_app, call=call.external_id)
+        if errand.job_id is None:
+            await _bury(reader, errand, call.external_id, ending)
         await pull_steps.wait_no_more(pool, source_id, call.external_id, ending)
     else:
         seconds = pull.tries[tries].total_seconds()
         await pull_steps.try_later(pool, source_id, call.external_id, tries=tries, why=why, seconds=seconds)
     return True
+
+
+async def _bury(reader: CallReader, errand: Errand, external_id: str, sentence: str) -> None:
+    """Have a call that no job knows stand among the failed imports. What is retried there is a command to read it."""
+    command = pulls.command(errand.source, external_id=external_id)
+    death = Death(
+        stage="pull", kind="transient", reason="call_not_ready", message=sentence, detail="", topic=PULL.name,
+        partition=0, offset=0, attempt=1, at=reader.now(),
+    )  # fmt: skip
+    headers = bus.headers_of(PULL, command, "pull", ())
+    value = command.model_dump_json().encode()
+    await reader.bus.send(DEAD.name, command.key, value, headers_of(death, headers))
+
+
+async def read_named(
+    reader: CallReader, connectors: Mapping[str, Connector], open_api: OpenApi, command: PullCommand
+) -> None:
+    """Read the call of a retried command and publish it as it is. Raises what stands among the failed imports then."""
+    source = await pull_steps.find_source(reader.pool, command.source_id)
+    connector = connectors.get(source.source_app) if source else None
+    if source is None or connector is None or connector.pull is None:
+        raise ConfigFault("source_gone", "The account that announced this call was disconnected. Connect it again.")
+    async with open_api(source) as api:
+        errand = Errand(source, connector, api)
+        try:
+            item = await errand.pull.find(api, command.external_id)
+            await reader.bring(errand, item, final=True)
+        except (MissingFault, CursorFault) as fault:
+            raise TransientFault("call_not_ready", fault.sentence, retry_after=LONG) from None
+    await pull_steps.retried(reader.pool, command.event_id)

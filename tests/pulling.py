@@ -22,7 +22,7 @@ from schemas.calls import Event, RawCall
 from schemas.faults import CursorFault, MissingFault, OutageFault
 from schemas.pulls import PullCommand
 from schemas.settings import Settings
-from schemas.topics import BACKFILL, Topic
+from schemas.topics import BACKFILL, DEAD, Topic
 from streams.io import clock, pulls
 from streams.io.pulls import JobType
 from streams.io.stored_media import RecordingStore
@@ -184,6 +184,7 @@ class MemoryBus:
 
     calls: list[tuple[str, RawCall]] = field(default_factory=list)
     commands: deque[PullCommand] = field(default_factory=deque)
+    letters: list[tuple[bytes | None, bytes | None, Any]] = field(default_factory=list)
     away: bool = False
     deaths: Deaths | None = None
 
@@ -195,6 +196,11 @@ class MemoryBus:
             await self.deaths.through(self._keep(topic, event))
         else:
             await self._keep(topic, event)
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Any) -> None:
+        """Keep a dead letter."""
+        assert topic == DEAD.name
+        self.letters.append((key, value, headers))
 
     async def _keep(self, topic: Topic, event: Event) -> None:
         if isinstance(event, PullCommand):

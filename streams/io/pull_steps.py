@@ -239,6 +239,12 @@ async def wait_no_more(pool: Pool, source_id: UUID, external_id: str, sentence: 
         await pool.execute(SQL["wait_no_more"], source_id, external_id, sentence)
 
 
+async def retried(pool: Pool, event_id: UUID) -> None:
+    """The retry of a call that had been given up has published it: from here on the call speaks for itself."""
+    with outages():
+        await pool.execute(SQL["retried_call"], event_id)
+
+
 async def _get(pool: Pool, source_id: UUID) -> Source | None:
     async with pool.acquire() as connection:
         return await sources.get(connection, None, source_id)

@@ -104,19 +104,22 @@ async def wake(bus: Bus, source: SourceRef) -> None:
     await bus.publish(PULL, command(source))
 
 
-def command(source: SourceRef, *, job_id: UUID | None = None, step: int = 0) -> PullCommand:
-    """The command that moves a job on from `step`; without a job, the one that has waiting calls looked at."""
+def command(
+    source: SourceRef, *, job_id: UUID | None = None, step: int = 0, external_id: str | None = None
+) -> PullCommand:
+    """The command that moves a job on from `step`; without a job, the one that has waiting calls looked at, or reads
+    the call of that `external_id`."""
     now = clock.now()
     return PullCommand(
         event_id=clock.new_id(),
         workspace_id=source.workspace_id,
         source_app=source.source_app,
-        external_id=str(source.source_id),
+        external_id=external_id or str(source.source_id),
         job_id=job_id,
         observed_at=now,
         received_at=now,
         source_id=source.source_id,
-        what="page" if job_id else "waiting",
+        what="page" if job_id else "call" if external_id else "waiting",
         step=step,
     )
 

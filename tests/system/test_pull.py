@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from connectors.contract import Recording
 from schemas.faults import ConfigFault, CursorFault, InvalidCall, MissingFault, TransientFault
 from schemas.settings import Settings
-from streams.io import clock, pulls, sources
+from schemas.topics import BY_NAME, DEAD
+from streams.io import clock, failed_imports, pulls, sources
+from streams.io.bus import decode
 from streams.io.media import get_bytes
 from tests.conftest import Database
 from tests.fakes.audio import make_wav
@@ -335,6 +338,40 @@ async def test_a_call_that_a_webhook_names_is_read_as_soon_as_it_is_there(databa
     await it.settle()
     [(topic, call)] = it.bus.calls
     assert (lane_of(topic), call.external_id, call.job_id) == ("live", "c00000", None)
+
+
+async def test_a_call_that_a_webhook_named_and_that_never_came_is_a_failed_import_whose_retry_reads_it(
+    database: Database,
+) -> None:
+    it = await make(database, [])
+    ref = pulls.Ref(it.source_id, it.workspace_id, TINY)
+    await pulls.note_call(it.pool, source=ref, external_id="c00000", job_id=None, due_at=clock.now(), from_webhook=True)
+    await it.settle()
+    [(key, value, headers)] = it.bus.letters
+    assert await it.pool.fetchval("SELECT count(*) FROM waiting_calls") == 0
+    await failed_imports.record(
+        it.pool, key=key, value=value, headers=headers, at=(DEAD.name, 0, 0), schedule=(300,), max_attempts=8
+    )
+    failed = await it.pool.fetchrow("SELECT * FROM failed_imports")
+    assert (failed["source_app"], failed["external_id"], failed["stage"]) == (TINY, "c00000", "pull")
+    assert (failed["message"], failed["retryable"]) == (it.connector.pull.gives_up, True)  # type: ignore[union-attr]
+
+    sent: list[Any] = []
+    bus: Any = SimpleNamespace(send=lambda *record: _done(sent.append(record)))
+    await failed_imports.retry(it.pool, bus, it.workspace_id, failed["failed_import_id"])
+    [(topic, key, value, headers)] = sent
+    command: Any = await decode(BY_NAME[topic], value, headers, it.store)
+    with pytest.raises(TransientFault) as still:
+        await it.puller().run(command)
+    assert (still.value.retry_after or 0) > 60, "the failed import waits for its next try, not the stage"
+    it.source.calls = told(1)
+    await it.puller().run(command)
+    assert it.bus.ids() == ["c00000"]
+    assert await it.pool.fetchval("SELECT status FROM failed_imports") == "resolved"
+
+
+async def _done(nothing: None) -> None:
+    """What a bus gives back."""
 
 
 async def test_a_sync_takes_over_where_the_last_one_ended_and_overlaps_it(database: Database) -> None:

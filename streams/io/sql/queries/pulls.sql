@@ -235,6 +235,11 @@ WITH over AS (
 UPDATE job_calls c SET status = 'failed', reason = $3, updated_at = now()
 FROM over o WHERE c.job_id = o.job_id AND c.source_app = o.source_app AND c.external_id = $2 AND NOT c.accepted
 
+-- retried_call --
+-- A call that a webhook named and that was given up has been read by its retry.
+UPDATE failed_imports SET status = 'resolved', resolved_at = now(), next_retry_at = NULL
+WHERE event_id = $1 AND status IN ('open', 'retrying', 'parked')
+
 -- sync_runs --
 -- Whether a sync of the source is under way.
 SELECT EXISTS (
