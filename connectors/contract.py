@@ -151,7 +151,7 @@ class Account:
 
     label: str
     account_id: str = ""
-    """What the source's limits are counted by; two connections of one account share them."""
+    """Who it is; what stands before a `::` is what the source's limits are counted by, which connections share."""
     missing: tuple[str, ...] = ()
 
 

@@ -57,8 +57,9 @@ METADATA = ("channelId", "channelTitle", "publishedAt", "description")
 async def validate(api: Api) -> Account:
     """The channel of the signed-in user. The quota is that of our registration, which all its channels share."""
     channel = await _channel(api)
-    title = text_at(object_at(channel, "snippet"), "title")
-    return Account(title or id_at(channel, "id"), "our-registration", not_granted(api.credential, SCOPE))
+    name = id_at(channel, "id")
+    title = text_at(object_at(channel, "snippet"), "title") or name
+    return Account(title, f"our-registration::{name}", not_granted(api.credential, SCOPE))
 
 
 async def list_page(api: Api, window: Window, cursor: str | None) -> Page:

@@ -213,7 +213,7 @@ class Puller:
             if (why := skip_reason(item, known, job.job_type == "sync")) is None:
                 todo.append((item, known))
             elif known.waits and known.waits_in is None:
-                await self.wait(work.errand, item.external_id, why)
+                await self.wait(work.errand, item, why)
                 work.progress = True
             else:
                 notes.append(Note(item.external_id, "skipped", why))
@@ -246,7 +246,7 @@ class Puller:
                 raise result
         if work.troubled and (work.read or work.job.tries >= 2):
             for item, fault in work.troubled:
-                await self.wait(work.errand, item.external_id, fault.sentence)
+                await self.wait(work.errand, item, fault.sentence)
             work.progress = work.progress or bool(work.read)
         elif work.troubled:
             work.fault = work.fault or work.troubled[-1][1]
@@ -279,19 +279,19 @@ class Puller:
             return
         else:
             if why is not None:
-                await self.wait(work.errand, item.external_id, why)
+                await self.wait(work.errand, item, why)
         work.read, work.in_a_row, work.progress = work.read + 1, 0, True
 
     async def _note(self, work: Slice, note: Note) -> None:
         kept = Note(note.external_id, note.status, keepable(note.reason))
         await pull_steps.note(self.reader.pool, work.job.job_id, work.job.source.source_app, [kept])
 
-    async def wait(self, errand: Errand, external_id: str, why: str) -> None:
+    async def wait(self, errand: Errand, item: Item, why: str) -> None:
         """Have a call looked at again later."""
         due_at = self.reader.now() + (errand.pull.tries[0] if errand.pull.tries else timedelta(0))
         await pulls.note_call(
-            self.reader.pool, source=errand.source, external_id=external_id, job_id=errand.job_id,
-            why=keepable(why), due_at=due_at, from_webhook=False,
+            self.reader.pool, source=errand.source, external_id=item.external_id, job_id=errand.job_id,
+            why=keepable(why), due_at=due_at, from_webhook=False, started_at=item.started_at,
         )  # fmt: skip
 
     async def _move(self, job: PullJob, place: Place, *, progress: bool, estimate: int | None = None) -> None:

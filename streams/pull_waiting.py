@@ -11,12 +11,13 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 
 from connectors.answers import LIMITED
-from connectors.contract import Connector
+from connectors.contract import Connector, Item, Window
 from schemas.dead_letter import Death, headers_of
 from schemas.faults import ConfigFault, CursorFault, Fault, InvalidCall, MissingFault, OutageFault, TransientFault
 from schemas.pulls import PullCommand
@@ -26,6 +27,7 @@ from streams.io.pull_steps import Waiting
 from streams.pull_calls import OURS, CallReader, Errand, OpenApi, Pace, Stopped
 
 log = structlog.get_logger("pull")
+NEAR, MAX_PAGES = timedelta(days=1), 20
 LONG = 3600.0
 """Longer than anybody waits in place: the failed import is retried by its own schedule."""
 LIMIT_SECONDS = 60.0
@@ -85,7 +87,7 @@ async def _look(reader: CallReader, errand: Errand, call: Waiting) -> bool:
     why, ending = call.why, pull.gives_up
     item = None
     try:
-        item = await pull.find(errand.api, call.external_id)
+        item = await _find(errand, call)
         waits_for = await reader.bring(errand, item, final=final)
         if waits_for is None:
             return True
@@ -120,6 +122,24 @@ async def _look(reader: CallReader, errand: Errand, call: Waiting) -> bool:
         seconds = pull.tries[tries].total_seconds()
         await pull_steps.try_later(pool, source_id, call.external_id, tries=tries, why=why, seconds=seconds)
     return True
+
+
+async def _find(errand: Errand, call: Waiting) -> Item:
+    """The call by its id; where the source can only look among its newest calls, in the list of its day."""
+    try:
+        return await errand.pull.find(errand.api, call.external_id)
+    except MissingFault:
+        if call.started_at is None:
+            raise
+        window, cursor = Window(call.started_at - NEAR, call.started_at + NEAR), None
+        for _ in range(MAX_PAGES):
+            page = await errand.pull.list_page(errand.api, window, cursor)
+            for item in page.items:
+                if item.external_id == call.external_id:
+                    return item
+            if (cursor := page.cursor) is None:
+                break
+        raise
 
 
 async def _bury(reader: CallReader, errand: Errand, external_id: str, sentence: str) -> None:

@@ -138,7 +138,7 @@ class TinySource:
             to_call=lambda payload: None,  # type: ignore[arg-type, return-value]
             external_id_of=lambda payload: str(payload["id"]),
             auths=(Auth("api_key", lambda credential: {"authorization": credential.get("api_key", "")}),),
-            pull=Pull(self.list_page, self.fetch, self.find, **given),
+            pull=Pull(**{"list_page": self.list_page, "fetch": self.fetch, "find": self.find, **given}),
         )
 
 

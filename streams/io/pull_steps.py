@@ -63,6 +63,7 @@ class Waiting:
     why: str
     tries: int
     from_webhook: bool
+    started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

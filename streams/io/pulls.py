@@ -90,12 +90,13 @@ async def note_call(
     why: str = NOTICED,
     due_at: datetime,
     from_webhook: bool,
+    started_at: datetime | None = None,
 ) -> None:
     """Keep a call that is known at its source and cannot be read yet. After a webhook's notice, call `wake`."""
     with outages():
         await connection.execute(
             SQL["note_call"], source.workspace_id, source.source_id, source.source_app, external_id, job_id, why,
-            -1 if from_webhook else 0, from_webhook, due_at, clock.new_id(),
+            -1 if from_webhook else 0, from_webhook, due_at, clock.new_id(), started_at,
         )  # fmt: skip
 
 

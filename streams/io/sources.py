@@ -51,7 +51,7 @@ class Source:
     @property
     def account(self) -> str:
         """What its limits are counted under, for all sources of the same account."""
-        return f"{self.source_app}:{self.account_id or self.source_id}"
+        return f"{self.source_app}:{self.account_id.partition('::')[0] or self.source_id}"
 
 
 async def create_or_reconnect(

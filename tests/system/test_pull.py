@@ -322,6 +322,17 @@ async def test_a_waiting_call_that_vanishes_ends_with_a_sentence(database: Datab
     assert await it.calls(job, "failed") == {"c00000": it.connector.pull.gives_up}  # type: ignore[union-attr]
 
 
+async def test_a_listed_call_that_cannot_be_found_by_its_id_is_found_in_its_list(database: Database) -> None:
+    async def find(api: Any, external_id: str) -> Any:
+        raise MissingFault("no_call", "Tiny looks among its newest calls only.")
+
+    it = await make(database, told(12, ready_after=1), page_size=2, pull={"find": find})
+    job = await it.job("sync")
+    await it.settle()
+    assert sorted(it.bus.ids()) == sorted(it.source.ids())
+    assert not await it.calls(job, "waiting")
+
+
 async def test_a_call_that_a_webhook_names_is_read_as_soon_as_it_is_there(database: Database) -> None:
     it = await make(database, [], pull={"tries": (timedelta(hours=1),) * 3})
     ref = pulls.Ref(it.source_id, it.workspace_id, TINY)

@@ -50,6 +50,11 @@ async def test_a_new_source_is_due_at_once_and_has_a_verified_credential(databas
     assert await read(database, source) == source
 
 
+async def test_accounts_may_share_limits_and_be_told_apart(database: Database) -> None:
+    source, _ = await connect(database, account_id="our-registration::UC1")
+    assert (source.account_id, source.account) == ("our-registration::UC1", "gong:our-registration")
+
+
 async def test_without_an_account_id_a_source_has_limits_of_its_own(database: Database) -> None:
     source, _ = await connect(database)
     assert source.account == f"gong:{source.source_id}"

@@ -118,11 +118,13 @@ CREATE TABLE waiting_calls (
     why text NOT NULL,
     tries integer NOT NULL DEFAULT 0,
     from_webhook boolean NOT NULL DEFAULT false,
+    started_at timestamptz,
     first_seen_at timestamptz NOT NULL DEFAULT now(),
     next_try_at timestamptz NOT NULL,
     PRIMARY KEY (source_id, external_id)
 );
 CREATE INDEX waiting_calls_due ON waiting_calls (next_try_at);
+COMMENT ON COLUMN waiting_calls.started_at IS 'when a listed call began: some sources find a call only in a list';
 COMMENT ON TABLE waiting_calls IS 'known at the source and not ready, or named by a webhook and not read yet';
 
 -- PostgreSQL keeps the sum of ranges by itself. What is in it has been listed, and every call of it was accepted.

@@ -175,12 +175,13 @@ SELECT count(*) FROM counted
 -- A call that is known at its source and cannot be read yet. One that waits already keeps its turn, or gets an earlier.
 WITH noted AS (
     INSERT INTO waiting_calls AS w (
-        workspace_id, source_id, source_app, external_id, job_id, why, tries, from_webhook, next_try_at
+        workspace_id, source_id, source_app, external_id, job_id, why, tries, from_webhook, next_try_at, started_at
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $11)
     ON CONFLICT (source_id, external_id) DO UPDATE SET
         job_id = coalesce(w.job_id, excluded.job_id), from_webhook = w.from_webhook OR excluded.from_webhook,
         why = CASE WHEN excluded.from_webhook THEN w.why ELSE excluded.why END,
+        started_at = coalesce(excluded.started_at, w.started_at),
         next_try_at = least(w.next_try_at, excluded.next_try_at)
     RETURNING job_id
 )
@@ -214,7 +215,7 @@ WITH due AS MATERIALIZED (
 UPDATE waiting_calls w SET next_try_at = now() + make_interval(secs => $3)
 FROM due d
 WHERE w.source_id = d.source_id AND w.external_id = d.external_id
-RETURNING w.external_id, w.job_id, w.why, w.tries, w.from_webhook,
+RETURNING w.external_id, w.job_id, w.why, w.tries, w.from_webhook, w.started_at,
     (SELECT job_type FROM import_jobs WHERE job_id = w.job_id) AS job_type,
     (SELECT cancelled_at IS NOT NULL FROM import_jobs WHERE job_id = w.job_id) AS cancelled
 
