@@ -27,6 +27,7 @@ from schemas.calls import (
 )
 from schemas.dead_letter import Death, Headers
 from schemas.faults import InvalidCall
+from schemas.pulls import PullCommand
 from schemas.topics import TOPICS, Topic
 from streams.io import bus
 
@@ -92,6 +93,14 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
         source_id=_maybe(st.uuids()),
         received_via=st.sampled_from(["upload", "webhook", "pull", "import", "replay"]),
         placement=PLACEMENTS,
+        media=CONTENT["media"],
+    ),
+    PullCommand: st.builds(
+        PullCommand,
+        **IDENTITY,
+        source_id=st.uuids(),
+        what=st.sampled_from(["page", "waiting", "call"]),
+        step=st.integers(0, 2**31 - 1),
     ),
     Call: st.builds(Call, **IDENTITY, **CONTENT, fingerprint=SOUND, source_id=_maybe(st.uuids()), placement=PLACEMENTS),
     ClaimReleased: st.builds(ClaimReleased, **IDENTITY),
