@@ -338,7 +338,7 @@ DELIVERED: list[tuple[str, str, bytes, str]] = [
     ("B59", "generic", f'{{"external_id": "{fresh()}", "metadata": {"[" * 5000}'.encode(), "payload_too_deep"),
     ("B60", "generic", generic(recording_start_time="yesterday"), "invalid_field"),
     ("B61", "generic", generic(segments=[{"text": "a", "start_ms": 5, "end_ms": 1}]), "invalid_field"),
-    ("B62", "fathom", fathom(transcript=None), "transcript_missing"),
+    ("B62", "fathom", fathom(transcript=None), "nothing_to_read"),
     ("B63", "fathom", fathom(recording_id=None, url=fresh()), "invalid_field"),
 ]  # fmt: skip
 
