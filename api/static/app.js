@@ -93,7 +93,7 @@ function counted(job) {
 function showJob(job) {
   const running = ["pending", "counting", "in_progress"].includes(job.status);
   return element("li", {},
-    element("div", {}, element("strong", {}, job.job_type === "upload" ? "Upload" : job.job_type), " ",
+    element("div", {}, element("strong", {}, job.job_type === "upload" ? "Upload" : `${job.source_app.replaceAll("_", " ")}: ${job.job_type}`), " ",
       element("span", { class: "soft small" }, when(job.created_at))),
     tag(job.status),
     element("div", { class: "wide soft small" }, counted(job)),
