@@ -8,6 +8,7 @@ every start begins anew.
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -91,6 +92,7 @@ def main(argv: list[str]) -> int:
     given = options.parse_args(argv)
     os.environ.setdefault("CALLSTREAM_DATA_DIR", DATA_DIR)
     empty(Path(os.environ["CALLSTREAM_DATA_DIR"]).absolute())
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)  # at the end it wonders where PostgreSQL has gone
     with stand_ins() as started:
         os.environ.update(environment(started))
         settings = Settings()

@@ -76,6 +76,7 @@ def test_a_newcomer_sees_sources_filled_calls_arriving_and_one_failing_and_recov
     before = len(demo.ask(live))
     until(lambda: len(demo.ask(live)) > before, "one more call", 60)
     assert running(demo.interrupt()) == []
+    assert "Traceback" not in demo.output()
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
