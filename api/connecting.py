@@ -18,7 +18,7 @@ from connectors.registry import CONNECTORS
 from schemas.faults import ConfigFault, InvalidCall, MissingFault
 from schemas.settings import Settings
 from streams import vendor
-from streams.io import clock, credentials, pulls, queries, sources
+from streams.io import credentials, pulls, queries, sources
 from streams.io.sources import Source
 from streams.io.store import Connection, in_workspace
 
@@ -183,11 +183,7 @@ async def begin_sync(connection: Connection, settings: Settings, source: Source)
     running: UUID | None = await connection.fetchval(SQL["running_sync"], source.source_id)
     if running is not None:
         return running
-    since, until = pulls.sync_window(
-        synced_until=source.synced_until, overlap=pull.overlap, reaches_back=pull.reaches_back,
-        first_sync_days=settings.first_sync_days, now=clock.now(),
-    )  # fmt: skip
-    return await pulls.create_job(
-        connection, workspace_id=source.workspace_id, source_id=source.source_id, source_app=source.source_app,
-        user_id=source.user_id, job_type="sync", since=since, until=until, count_first=pull.count is not None,
+    return await pulls.create_sync(
+        connection, source, user_id=source.user_id, synced_until=source.synced_until, overlap=pull.overlap,
+        reaches_back=pull.reaches_back, first_sync_days=settings.first_sync_days, count_first=pull.count is not None,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from schemas.faults import OutageFault
 from schemas.metrics import JOBS
 from schemas.settings import Settings
 from schemas.topics import PULL
-from streams.io import clock, pulls
+from streams.io import pulls
 from streams.io.bus import Bus
 from streams.io.store import Pool, outages
 
@@ -71,17 +71,15 @@ class Schedule:
                 connector = self.connectors.get(due.source.source_app) if due else None
                 if due is None or connector is None or connector.pull is None:
                     return None
-                since, until = pulls.sync_window(
+                job_id = await pulls.create_sync(
+                    connection,
+                    due.source,
+                    user_id=due.user_id,
                     synced_until=due.synced_until,
                     overlap=connector.pull.overlap,
                     reaches_back=connector.pull.reaches_back,
                     first_sync_days=self.settings.first_sync_days,
-                    now=clock.now(),
                 )
-                job_id = await pulls.create_job(
-                    connection, workspace_id=due.source.workspace_id, source_id=source_id,
-                    source_app=due.source.source_app, user_id=due.user_id, job_type="sync", since=since, until=until,
-                )  # fmt: skip
         return due.source.workspace_id, job_id
 
     async def kicks(self) -> None:

@@ -68,6 +68,28 @@ async def create_job(
     return job_id
 
 
+async def create_sync(
+    connection: Connection,
+    source: SourceRef,
+    *,
+    user_id: UUID | None,
+    synced_until: datetime | None,
+    overlap: timedelta,
+    reaches_back: timedelta | None,
+    first_sync_days: int,
+    count_first: bool = False,
+) -> UUID:
+    """A new sync, from a little before the end of the last one, because calls appear late. Begin it with `start`."""
+    until = clock.now()
+    since = until - timedelta(days=first_sync_days) if synced_until is None else min(synced_until, until) - overlap
+    if reaches_back is not None:
+        since = max(since, until - reaches_back)
+    return await create_job(
+        connection, workspace_id=source.workspace_id, source_id=source.source_id, source_app=source.source_app,
+        user_id=user_id, job_type="sync", since=since, until=until, count_first=count_first,
+    )  # fmt: skip
+
+
 async def start(pool: Pool, bus: Bus, workspace_id: UUID, job_id: UUID) -> None:
     """Publish the command that the job waits for. If Kafka is away, the schedule does it later."""
     async with in_workspace(pool, workspace_id) as connection:
@@ -150,21 +172,6 @@ async def covered(connection: Connection | Pool, source_id: UUID) -> Ranges:
 async def gaps(connection: Connection | Pool, source_id: UUID, since: datetime, until: datetime) -> Ranges:
     """What lies between these times and is not covered, in order."""
     return [(row["since"], row["until"]) for row in await connection.fetch(SQL["gaps"], source_id, since, until)]
-
-
-def sync_window(
-    *,
-    synced_until: datetime | None,
-    overlap: timedelta,
-    reaches_back: timedelta | None,
-    first_sync_days: int,
-    now: datetime,
-) -> tuple[datetime, datetime]:
-    """What the next sync lists: from a little before the end of the last one, because calls appear late."""
-    since = now - timedelta(days=first_sync_days) if synced_until is None else min(synced_until, now) - overlap
-    if reaches_back is not None:
-        since = max(since, now - reaches_back)
-    return since, now
 
 
 # For the schedule, which sees all workspaces ------------------------------------------------------------------------
