@@ -1,0 +1,1 @@
+"""The Import Hub in a real browser, on a real stack, with the stand-ins of the vendors."""

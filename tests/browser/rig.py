@@ -1,0 +1,183 @@
+"""People at the Import Hub: each in a browser of their own, in a workspace of their own, on one running stack."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import httpx2
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Response
+
+from api import auth
+from streams.io import clock
+from streams.io.store import open_pool
+from tests.browser.chromium import find_chromium
+from tests.fakes.vendors.core import Vendors
+from tests.stack import Stack, until
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+SHOTS_OF_FAILURES = ROOT / "build" / "browser"
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+
+
+async def launch(playwright: Playwright) -> Browser:
+    """The browser, without a window."""
+    found = find_chromium()
+    env: dict[str, str | float | bool] = {**os.environ, **found.env}
+    return await playwright.chromium.launch(executable_path=found.path, args=list(FLAGS), env=env)
+
+
+@dataclass
+class Person:
+    """Somebody at a browser. `complaints`: what the page or the browser found wrong; a test that expects some takes
+    them out."""
+
+    name: str
+    workspace_id: UUID
+    user_id: UUID
+    context: BrowserContext
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    async def open(self, path: str) -> Page:
+        """Go to an address of the page."""
+        await self.page.goto(self.url + path)
+        return self.page
+
+    async def api(self, method: str, path: str, **body: Any) -> Any:
+        """A request of this person beside the page, with their cookie, as a page of ours would send it."""
+        sent = await self.context.request.fetch(
+            self.url + path, method=method, headers={"Origin": self.url}, **({"data": body} if body else {})
+        )
+        assert sent.ok, f"{method} {path}: {sent.status} {await sent.text()}"
+        return await sent.json() if sent.status != 204 else None
+
+    async def serious_faults(self) -> list[str]:
+        """What axe finds wrong for people with impairments, without what it calls minor."""
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{each['id']}: {each['help']} at {', '.join(str(node['target']) for node in each['nodes'][:3])}"
+            for each in found["violations"]
+            if each["impact"] in {"serious", "critical"}
+        ]
+
+
+@dataclass
+class Hub:
+    """A running callstream with stand-ins for its vendors, and a browser."""
+
+    stack: Stack
+    vendors: Vendors
+    browser: Browser
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return self.stack.api_url
+
+    def seed(self, source: str, count: int, days: float = 5.0, *, again: bool = False) -> None:
+        """Calls of the last days at a vendor. Those it had before are gone, unless `again`."""
+        world = self.vendors.world
+        if not again:
+            world.calls[source] = []
+        world.seed(source, count, world.now() - timedelta(days=days), world.now() - timedelta(hours=3), Random(count))
+
+    async def workspace(self, name: str) -> UUID:
+        """A new workspace without anybody."""
+        workspace_id = clock.new_id()
+        pool = await self.stack.pool()
+        await pool.execute("INSERT INTO workspaces (workspace_id, name) VALUES ($1, $2)", workspace_id, name)
+        return workspace_id
+
+    async def member(self, workspace_id: UUID, name: str, role: str) -> UUID:
+        """Somebody in a workspace, with a bank of their own."""
+        user_id, bank_id = clock.new_id(), clock.new_id()
+        pool = await self.stack.pool()
+        await pool.execute("INSERT INTO users (user_id, name) VALUES ($1, $2)", user_id, name)
+        await pool.execute("INSERT INTO memberships VALUES ($1, $2, $3)", workspace_id, user_id, role)
+        await pool.execute(
+            "INSERT INTO banks (bank_id, workspace_id, name, personal_of) VALUES ($1, $2, 'My calls', $3)",
+            bank_id, workspace_id, user_id,
+        )  # fmt: skip
+        return user_id
+
+    @asynccontextmanager
+    async def person(
+        self, name: str = "Mila Berg", role: str = "owner", *, workspace_id: UUID | None = None,
+        workspace_name: str = "Berg & Sons", **how: Any,
+    ) -> AsyncIterator[Person]:  # fmt: skip
+        """Somebody who is signed in by a link, in a fresh browser and, unless told, a fresh workspace.
+
+        `how` goes to the browser context: `viewport`, `color_scheme`, `locale`, `timezone_id`, `reduced_motion`. What
+        the page complains about fails the test.
+        """
+        workspace_id = workspace_id or await self.workspace(workspace_name)
+        user_id = await self.member(workspace_id, name, role)
+        settings: dict[str, Any] = {"viewport": WIDE, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
+        context = await self.browser.new_context(**{**settings, **how})
+        context.set_default_timeout(30_000)
+        page = await context.new_page()
+        person = Person(name, workspace_id, user_id, context, page, self.url)
+        listen(page, person.complaints)
+        try:
+            await page.goto(self.url + await self.link(workspace_id, user_id))
+            await page.get_by_role("button", name="Sign in").click()
+            await page.wait_for_url(self.url + "/")
+            yield person
+            assert not person.complaints, person.complaints
+        except BaseException:
+            SHOTS_OF_FAILURES.mkdir(parents=True, exist_ok=True)
+            await page.screenshot(path=SHOTS_OF_FAILURES / f"{name.replace(' ', '-')}-{user_id}.png", full_page=True)
+            raise
+        finally:
+            await context.close()
+
+    async def link(self, workspace_id: UUID, user_id: UUID) -> str:
+        """A one-time sign-in link, as `callstream sign-in` prints it."""
+        pool = await open_pool(self.stack.app_url, size=1)
+        try:
+            return await auth.create_sign_in_link(pool, workspace_id, user_id)
+        finally:
+            await pool.close()
+
+    async def until(self, probe: Callable[[], Any], what: str) -> Any:
+        """Ask until there is an answer."""
+        return await until(probe, 120, what)
+
+    async def answers(self) -> bool | None:
+        """Whether the API is there."""
+        try:
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                return (await client.get(f"{self.url}/health/live")).status_code == 200 or None
+        except httpx2.HTTPError:
+            return None
+
+
+def listen(page: Page, complaints: list[str]) -> None:
+    """Note whatever the browser finds wrong: errors of scripts, a broken policy, answers that are our own fault."""
+
+    def said(message: ConsoleMessage) -> None:
+        # A refused request is the server's answer and shown to the person; the browser writes it down all the same.
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+            complaints.append(f"{message.type}: {message.text}")
+
+    def answered(response: Response) -> None:
+        if response.status == 500:
+            complaints.append(f"500: {response.request.method} {response.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    page.on("response", answered)
