@@ -1,5 +1,7 @@
 """People at the Import Hub: each in a browser of their own, in a workspace of their own, on one running stack."""
 
+import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,17 +10,19 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx2
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Response
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Response, async_playwright
 
 from api import auth
 from streams.io import clock
 from streams.io.store import open_pool
 from tests.browser.chromium import find_chromium
-from tests.fakes.vendors.core import Vendors
-from tests.stack import Stack, until
+from tests.fakes.vendors.core import CLIENT_ID, CLIENT_SECRET, Vendors
+from tests.stack import Stack, start_stack, until
+from tests.system.sources_harness import OAUTH
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -36,6 +40,29 @@ async def launch(playwright: Playwright) -> Browser:
     found = find_chromium()
     env: dict[str, str | float | bool] = {**os.environ, **found.env}
     return await playwright.chromium.launch(executable_path=found.path, args=list(FLAGS), env=env)
+
+
+@asynccontextmanager
+async def open_hub(folder: Path, bootstrap: str, vendors: Vendors) -> AsyncIterator["Hub"]:
+    """callstream as a whole on a database of its own, its sources turned to the stand-ins, and a browser."""
+    clients = {name: {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET} for name in OAUTH}
+    env = {
+        "CALLSTREAM_OAUTH_CLIENTS": json.dumps(clients),
+        "CALLSTREAM_MEDIA_ALLOW_HOSTS": urlsplit(vendors.origin).netloc,
+        "CALLSTREAM_FIRST_SYNC_DAYS": "30",
+        "CALLSTREAM_PULL_SLICE_SECONDS": "3",
+    }
+    stack = await asyncio.to_thread(lambda: start_stack(folder, bootstrap, vendor_origin=vendors.origin, env=env))
+    try:
+        async with async_playwright() as playwright:
+            browser = await launch(playwright)
+            try:
+                yield Hub(stack, vendors, browser)
+            finally:
+                await browser.close()
+    finally:
+        await stack.close_pools()
+        await asyncio.to_thread(stack.stop)
 
 
 @dataclass
@@ -117,6 +144,7 @@ class Hub:
     @asynccontextmanager
     async def person(
         self, name: str = "Mila Berg", role: str = "owner", *, workspace_id: UUID | None = None,
+        user_id: UUID | None = None,
         workspace_name: str = "Berg & Sons", **how: Any,
     ) -> AsyncIterator[Person]:  # fmt: skip
         """Somebody who is signed in by a link, in a fresh browser and, unless told, a fresh workspace.
@@ -125,7 +153,7 @@ class Hub:
         the page complains about fails the test.
         """
         workspace_id = workspace_id or await self.workspace(workspace_name)
-        user_id = await self.member(workspace_id, name, role)
+        user_id = user_id or await self.member(workspace_id, name, role)
         settings: dict[str, Any] = {"viewport": WIDE, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
         context = await self.browser.new_context(**{**settings, **how})
         context.set_default_timeout(30_000)
