@@ -11,13 +11,14 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.13 python3.12 python3.11 python
 	then echo $$candidate; break; fi; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench chaos lock clean
+.PHONY: help setup run demo test check bench chaos shots lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## make the virtual environment and fetch Kafka; does nothing when all is in place
+setup: ## make the virtual environment, fetch Kafka and build the page; does nothing when all is in place
 	@cat $(LOCKS) | cmp -s - $(INSTALLED) && $(BIN)/python -c '' 2>/dev/null || $(MAKE) --no-print-directory install
+	@$(BIN)/python -m ops.page
 
 .PHONY: install
 install:
@@ -58,10 +59,13 @@ chaos: setup ## break everything for about MINUTES=10 with REBALANCES=60 and acc
 	@$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(REBALANCES),--rebalances $(REBALANCES)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(CUT),--cut $(CUT)) $(if $(KEYS),--keys $(KEYS)) $(if $(OUT),--out "$(OUT)")
 
+shots: setup ## take pictures of every page, light, dark and on a phone, into docs/screenshots; PAGES="hub jobs" takes some
+	@$(BIN)/python -m tests.browser.shots $(PAGES)
+
 lock: setup ## resolve the dependencies again and write the lock files
 	@$(COMPILE) --extra dev -o requirements-dev.lock
 	@$(COMPILE) -c requirements-dev.lock -o requirements.lock
 
 clean: ## remove what these targets made; your data in .callstream stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist web/node_modules api/page
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TARGETS = {"help", "setup", "run", "demo", "test", "check", "bench", "chaos", "lock", "clean"}
+TARGETS = {"help", "setup", "run", "demo", "test", "check", "bench", "chaos", "shots", "lock", "clean"}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
