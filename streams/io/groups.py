@@ -33,15 +33,19 @@ class Groups:
             found: dict[TopicPartition, int] = await self._consumer.end_offsets(parts)
             return found
 
-    async def behind(self, role: str, ends: Mapping[TopicPartition, int]) -> int:
-        """How many records before `ends` the role's group has not acknowledged."""
+    async def left(self, role: str, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Per partition, how many records before `ends` the role's group has not acknowledged."""
         parts = list(ends)
         with broker_outages():
             done = await self._committed(f"{self._prefix}-{role}", parts)
             fresh = [part for part in parts if part not in done and ends[part]]
             if fresh:  # nothing acknowledged yet: the group begins at the beginning
                 done |= await self._consumer.beginning_offsets(fresh)
-        return sum(max(0, end - done.get(part, 0)) for part, end in ends.items())
+        return {part: max(0, end - done.get(part, 0)) for part, end in ends.items()}
+
+    async def behind(self, role: str, ends: Mapping[TopicPartition, int]) -> int:
+        """How many records before `ends` the role's group has not acknowledged."""
+        return sum((await self.left(role, ends)).values())
 
     async def lag(self, role: str, topics: Sequence[Topic]) -> int:
         """Records on these topics that the role has not acknowledged yet."""
