@@ -1,0 +1,1 @@
+"""The API as GraphQL: the same functions as the REST routes, one resolver file a noun."""
