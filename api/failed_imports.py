@@ -1,14 +1,14 @@
 """Failed imports: see them, group them, look at the original, retry one or many, discard."""
 
 import asyncio
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import structlog
 from pydantic import BaseModel, Field
 
-from api import auth, masking
+from api import auth, bulk_retries, masking
 from api.auth import Caller
 from api.events import broker_away
 from api.paging import (
@@ -23,7 +23,7 @@ from api.paging import (
 )  # fmt: skip
 from api.ports import BROKER_SECONDS, Ports
 from api.problems import Problem, not_found
-from schemas.faults import Fault, OutageFault
+from schemas.faults import Fault
 from streams.io import media, queries, retries
 from streams.io.store import in_workspace
 
@@ -35,18 +35,18 @@ CAN_RETRY: tuple[FailedStatus, ...] = ("open", "parked")
 MAX_CLAIM_BYTES = 8 * 1024**2
 """A larger original that lies in the media store is not opened for the detail page."""
 DEFAULT_RATE = 50.0
-OUTAGE_PAUSE_SECONDS = 5.0
-
-log = structlog.get_logger()
+LIKE, ESCAPED = re.compile(r"[\\%_]"), r"\\\g<0>"
+"""What means something in a pattern of LIKE, and how it is meant word for word."""
 
 
 class FailedImport(BaseModel):
-    """A call that could not be imported, and why."""
+    """A call that could not be imported, and why. `filename` is that of an uploaded file."""
 
     id: UUID
     event_id: UUID | None
     source_app: str | None
     external_id: str | None
+    filename: str | None
     job_id: UUID | None
     stage: str
     kind: str
@@ -85,7 +85,8 @@ class FailedImportDetail(FailedImport):
 
 
 class FailedGroup(BaseModel):
-    """Failed imports of the same cause; `message` is that of one of them."""
+    """Failed imports of the same cause, from these sources; `message` is that of one of them. `retryable`: some of them
+    may become right by themselves."""
 
     fingerprint: str
     stage: str
@@ -95,6 +96,8 @@ class FailedGroup(BaseModel):
     count: int
     first_seen_at: datetime
     last_seen_at: datetime
+    source_apps: list[str]
+    retryable: bool
 
 
 Word = Annotated[Storable, Field(max_length=512)]
@@ -110,12 +113,13 @@ class FailedFilter(BaseModel):
     fingerprint: Word | None = None
     job_id: UUID | None = None
     external_id: Word | None = None
+    q: Word | None = Field(None, description="Words that all must stand in the message or the external id.")
 
     def values(self, default: tuple[FailedStatus, ...]) -> tuple[Any, ...]:
         """The bound values of the queries, in their order."""
         return (
             list(self.status or default), self.stage, self.reason, self.source_app, self.fingerprint, self.job_id,
-            self.external_id,
+            self.external_id, [f"%{LIKE.sub(ESCAPED, word)}%" for word in (self.q or "").split()] or None,
         )  # fmt: skip
 
 
@@ -128,9 +132,11 @@ class RetryMany(BaseModel):
 
 
 class RetryManyAnswer(BaseModel):
-    """How many will be retried (dry run: would be), and of a dry run also the groups they belong to."""
+    """How many will be retried (dry run: would be), and of a dry run also the groups they belong to. `bulk_retry_id` is
+    what `GET /api/failed-imports/retries/{id}` tells the progress of; null for a dry run."""
 
     retry_count: int
+    bulk_retry_id: UUID | None = None
     dry_run: bool = False
     groups: list[FailedGroup] | None = None
 
@@ -252,45 +258,19 @@ async def retry_matching(ports: Ports, caller: Caller, wanted: RetryMany) -> Ret
         rows = await _groups(ports, caller, wanted.filter, CAN_RETRY, (None, None), 1000)
         groups = [_group(row) for row in rows]
         return RetryManyAnswer(retry_count=sum(group.count for group in groups), dry_run=True, groups=groups)
-    async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        rows = await connection.fetch(SQL["matching_failed"], caller.workspace_id, *wanted.filter.values(CAN_RETRY))
-    ids = [row["failed_import_id"] for row in rows]
+    bulk_retry_id, count = await retry_all(ports, caller, wanted.filter, rate=wanted.rate)
     detail = wanted.filter.model_dump(mode="json", exclude_none=True)
-    await _audit(ports, caller, "failed_imports.retried", "filter", filter=detail, count=len(ids), rate=wanted.rate)
-    return RetryManyAnswer(retry_count=await retry_many(ports, caller, ids, rate=wanted.rate))
+    await _audit(ports, caller, "failed_imports.retried", str(bulk_retry_id), filter=detail, count=count,
+                 rate=wanted.rate)  # fmt: skip
+    return RetryManyAnswer(retry_count=count, bulk_retry_id=bulk_retry_id)
 
 
-async def retry_many(ports: Ports, caller: Caller, ids: list[UUID], *, rate: float = DEFAULT_RATE) -> int:
-    """Retry the first at once, so that a broker that is away is said, and the rest behind the request at `rate`."""
-    rest = list(ids)
-    while rest:
-        try:
-            await _retry_one(ports, caller, rest.pop(0))
-            break
-        except Problem:
-            continue
-    if rest:
-        ports.in_background(_retry_rest(ports, caller, rest, rate))
-    return len(ids)
-
-
-async def _retry_rest(ports: Ports, caller: Caller, ids: list[UUID], rate: float) -> None:
-    """One after the other, at most `rate` a second; waits while the broker or the database is away."""
-    loop = asyncio.get_running_loop()
-    due = loop.time()
-    for failed_import_id in ids:
-        due = max(due + 1 / rate, loop.time())
-        await asyncio.sleep(due - loop.time())
-        while True:
-            try:
-                await _retry_one(ports, caller, failed_import_id)
-            except Problem:
-                pass
-            except OutageFault as fault:
-                log.warning("a retry of many waits", reason=fault.reason, detail=fault.detail)
-                await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
-                continue
-            break
+async def retry_all(
+    ports: Ports, caller: Caller, wanted: FailedFilter, *, rate: float = DEFAULT_RATE
+) -> tuple[UUID, int]:
+    """Begin to retry everything a filter means, and how many that are. It goes on whatever becomes of this process."""
+    shown = wanted.model_dump(mode="json", exclude_none=True)
+    return await bulk_retries.begin(ports, caller, wanted.values(CAN_RETRY), shown, rate)
 
 
 async def _retry_one(ports: Ports, caller: Caller, failed_import_id: UUID) -> None:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from api import failed_imports
+from api import bulk_retries, failed_imports
+from api.bulk_retries import BulkRetry
 from api.deps import TheCaller, ThePorts
 from api.failed_imports import (
     FailedFilter,
@@ -33,10 +34,11 @@ async def _filter(
     fingerprint: Annotated[Word | None, Query(description="Failures of the same cause share one.")] = None,
     job_id: UUID | None = None,
     external_id: Annotated[Word | None, Query()] = None,
+    q: Annotated[Word | None, Query(description="Words that all must stand in the message or the external id.")] = None,
 ) -> FailedFilter:
     return FailedFilter(
         status=status, stage=stage, reason=reason, source_app=source_app, fingerprint=fingerprint, job_id=job_id,
-        external_id=external_id,
+        external_id=external_id, q=q,
     )  # fmt: skip
 
 
@@ -68,10 +70,15 @@ async def retry_failed_imports(body: RetryMany, caller: TheCaller, ports: ThePor
     """Retry everything a filter means (default: all that are open or parked), at most `rate` a second.
 
     With `dry_run` nothing is sent, and the answer counts what would be, by cause. Otherwise the first goes at once and
-    the rest behind this answer; if the process dies before they are through, the rest stay open and can be retried
-    again: nothing is lost.
+    the rest behind this answer, also when the process dies meanwhile: another one, or its next start, goes on.
     """
     return await failed_imports.retry_matching(ports, caller, body)
+
+
+@router.get("/retries/{bulk_retry_id}")
+async def get_bulk_retry(bulk_retry_id: UUID, caller: TheCaller, ports: ThePorts) -> BulkRetry:
+    """How far a retry of many is: what came through, what failed again, and what is still on its way."""
+    return await bulk_retries.find(ports, caller, bulk_retry_id)
 
 
 @router.post("/{failed_import_id}/retry", status_code=202)

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api import failed_imports
+from api import bulk_retries
 from schemas.faults import OutageFault
 from streams.io import clock, media
 from tests.conftest import Broker, Database
@@ -258,7 +258,7 @@ async def test_retry_of_many_waits_for_a_broker_that_goes_away(api: Api) -> None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(api.ports.bus, "send", stutter)
-        patch.setattr(failed_imports, "OUTAGE_PAUSE_SECONDS", 0.05)
+        patch.setattr(bulk_retries, "OUTAGE_PAUSE_SECONDS", 0.05)
         assert (await api.client.post("/api/failed-imports/retry", json={"rate": 500})).json()["retry_count"] == 3
         await _until(api, "SELECT count(*) FROM failed_imports WHERE status = 'retrying'", 3)
     assert tries == 4
