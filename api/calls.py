@@ -1,17 +1,19 @@
 """The library: search it, open a call, play its recording."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote
 from uuid import UUID
 
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
 
-from api import recording
+from api import highlights, recording
 from api.auth import Caller
+from api.downloads import disposition
+from api.highlights import Piece
 from api.paging import Instant, Items, Storable, cursor_id, cursor_time, decode_cursor, page
 from api.ports import Ports
 from api.problems import Problem, not_found
@@ -32,7 +34,8 @@ class CallPerson(BaseModel):
 
 
 class CallItem(BaseModel):
-    """A call in the library."""
+    """A call in the library. `title_pieces` and `snippets` (up to three places of the transcript) say where a search
+    fits; they are null where nothing was searched for. `source_id`: the account that brought it."""
 
     id: UUID
     source_app: str
@@ -46,6 +49,11 @@ class CallItem(BaseModel):
     imported_at: datetime
     updated_at: datetime
     import_job_id: UUID | None
+    source_id: UUID | None = None
+    has_media: bool = False
+    has_transcript: bool = False
+    title_pieces: list[Piece] | None = None
+    snippets: list[list[Piece]] | None = None
 
 
 class CallSegment(BaseModel):
@@ -84,6 +92,7 @@ class CallFilter(BaseModel):
     q: Storable | None = Field(None, max_length=500)
     source_app: Storable | None = Field(None, max_length=40)
     participant: Storable | None = Field(None, max_length=200)
+    speaker: Storable | None = Field(None, max_length=200)
     since: Instant | None = None
     until: Instant | None = None
 
@@ -93,13 +102,28 @@ async def list_calls(
 ) -> Items[CallItem]:
     """Calls, newest first."""
     after = decode_cursor(cursor, cursor_time, cursor_id)
-    which = (wanted.source_app, wanted.participant or None, wanted.since, wanted.until, *after, limit + 1)
+    speaker = (wanted.speaker or "").lower() or None
+    which = (wanted.source_app, wanted.participant or None, speaker, wanted.since, wanted.until, *after, limit + 1)
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         if wanted.q is None:
             rows = await connection.fetch(SQL["list_calls"], caller.workspace_id, *which)
         else:
             rows = await connection.fetch(SQL["search_calls"], caller.workspace_id, wanted.q, *which)
-    return page(rows, limit, lambda row: CallItem(**_shown(row)), lambda row: (row["imported_at"], row["recording_id"]))
+    show = _item if wanted.q is None else _hit
+    return await asyncio.to_thread(page, rows, limit, show, lambda row: (row["imported_at"], row["recording_id"]))
+
+
+def _item(row: Any) -> CallItem:
+    return CallItem(**_shown(row))
+
+
+def _hit(row: Any) -> CallItem:
+    phrases = highlights.phrases_of(row["wanted"])
+    return CallItem(
+        **_shown(row),
+        title_pieces=highlights.title_pieces(row["title"], phrases),
+        snippets=highlights.snippets_of(row["searched"] or "", phrases),
+    )
 
 
 async def get_call(ports: Ports, caller: Caller, call_id: UUID) -> CallDetail:
@@ -127,8 +151,10 @@ def _media(found: dict[str, Any] | None, call_id: UUID) -> CallMedia | None:
     return CallMedia(url=f"/api/calls/{call_id}/media", available=bool(found.get("ref")), **known)
 
 
-async def get_media(ports: Ports, caller: Caller, call_id: UUID, range_header: str | None, *, head: bool) -> Response:
-    """The recording, whole or the part a player asks for."""
+async def get_media(
+    ports: Ports, caller: Caller, call_id: UUID, range_header: str | None, *, head: bool, download: bool = False
+) -> Response:
+    """The recording, whole or the part a player asks for; `download`: as a file to save."""
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         row = await connection.fetchrow(SQL["find_call_media"], caller.workspace_id, call_id)
     if row is None:
@@ -138,7 +164,7 @@ async def get_media(ports: Ports, caller: Caller, call_id: UUID, range_header: s
         raise Problem(404, "no_recording", "This call has no recording that is kept here.")
     size = await recording.size(ports.store, found["ref"])
     start, end, partial = _range(range_header, size)
-    headers = _media_headers(found) | {"Content-Length": str(end - start)}
+    headers = _media_headers(found, download=download) | {"Content-Length": str(end - start)}
     if partial:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     body = recording.part(ports.store, found["ref"], start, end) if not head and end > start else _nothing()
@@ -149,21 +175,18 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _media_headers(found: dict[str, Any]) -> dict[str, str]:
+def _media_headers(found: dict[str, Any], *, download: bool) -> dict[str, str]:
     """A recording comes from strangers: it may be played, and nothing in it may run."""
     content_type = str(found.get("content_type") or "")
     playable = PLAYABLE.fullmatch(content_type) is not None
-    name = re.sub(r"[\x00-\x1f\x7f\"\\/]", "_", str(found.get("filename") or "recording"))
-    plain = name.encode("ascii", "replace").decode().replace("?", "_")
-    encoded = quote(name.encode("utf-8", "replace"), safe="")
-    shown = "inline" if playable else "attachment"
+    name = str(found.get("filename") or "recording")
     return {
         "Content-Type": content_type if playable else "application/octet-stream",
-        "Content-Disposition": f"{shown}; filename=\"{plain}\"; filename*=UTF-8''{encoded}",
+        "Content-Disposition": disposition(name, inline=playable and not download),
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=3600",
         "Content-Security-Policy": "default-src 'none'; sandbox",
-    }  # fmt: skip
+    }
 
 
 def _range(header: str | None, size: int) -> tuple[int, int, bool]:

@@ -26,7 +26,7 @@ COMMENT ON COLUMN workspaces.window_from IS 'historical imports and scheduled sy
 -- Calls -------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE recordings ADD COLUMN source_id uuid;
-CREATE INDEX recordings_of_account ON recordings (source_id) WHERE source_id IS NOT NULL;
+CREATE INDEX recordings_of_account ON recordings (workspace_id, source_id) WHERE source_id IS NOT NULL;
 COMMENT ON COLUMN recordings.source_id IS 'the connected account that brought it; stays after the account is disconnected';
 
 CREATE TABLE erased_calls (
@@ -97,12 +97,24 @@ CREATE TABLE outgoing_deliveries (
     delivered_at timestamptz
 );
 CREATE UNIQUE INDEX outgoing_deliveries_once ON outgoing_deliveries (subscription_id, event_type, event_id);
-CREATE INDEX outgoing_deliveries_due ON outgoing_deliveries (next_attempt_at) WHERE status = 'pending';
+CREATE INDEX outgoing_deliveries_due ON outgoing_deliveries (subscription_id, next_attempt_at) WHERE status = 'pending';
+CREATE INDEX outgoing_deliveries_old ON outgoing_deliveries (created_at);
 CREATE INDEX outgoing_deliveries_newest ON outgoing_deliveries (subscription_id, created_at DESC, delivery_id DESC);
 COMMENT ON COLUMN outgoing_deliveries.event_id IS 'sent as webhook-id: the same over all tries, so that a receiver can tell repeats';
 
-ALTER TABLE import_jobs ADD COLUMN announced_at timestamptz;
+-- The default is for the jobs of before, of which nobody is told; it costs no rewrite.
+ALTER TABLE import_jobs ADD COLUMN announced_at timestamptz DEFAULT now();
+ALTER TABLE import_jobs ALTER COLUMN announced_at DROP DEFAULT;
+CREATE INDEX import_jobs_unannounced ON import_jobs (created_at) WHERE announced_at IS NULL;
 COMMENT ON COLUMN import_jobs.announced_at IS 'when its end was told to webhook subscriptions';
+
+-- What a workspace allows ---------------------------------------------------------------------------------------------
+
+ALTER TABLE import_jobs
+    ADD COLUMN on_schedule boolean NOT NULL DEFAULT false,
+    ADD COLUMN held_for text CHECK (held_for IN ('window', 'quota'));
+COMMENT ON COLUMN import_jobs.on_schedule IS 'a sync that nobody asked for: it keeps to the processing window';
+COMMENT ON COLUMN import_jobs.held_for IS 'why it rests until resume_at, when that is not the source''s doing';
 
 -- Functions that look before the workspace is known -------------------------------------------------------------------
 
