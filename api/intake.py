@@ -23,13 +23,16 @@ from api import events
 from api.multipart import FormFile, readable_size
 from api.ports import Ports
 from api.problems import Problem
+from api.quota import without_room
 from connectors.contract import Received
 from connectors.transcripts import decode
 from connectors.upload import UPLOAD
 from schemas.calls import Placement, RawCall
 from schemas.faults import InvalidCall, OutageFault
 from streams.io import clock, media, queries
+from streams.io.erase import ERASED
 from streams.io.probe import HEAD_BYTES, ProbeError, Sniffed, probe_media, sniff
+from streams.io.quotas import USED_UP
 from streams.io.store import in_workspace
 
 SQL = queries.load("uploads")
@@ -113,10 +116,16 @@ async def accept_files(ports: Ports, sender: Sender, files: Sequence[FormFile], 
     """
     await _check_placement(ports, sender)
     gate = asyncio.Semaphore(FILES_AT_ONCE)
+    async with in_workspace(ports.pool, sender.workspace_id) as connection:
+        hashes = [file.sha256 for file in files if file.path]
+        rows = await connection.fetch(SQL["erased_already"], sender.workspace_id, UPLOAD.source_app, hashes)
+    erased = {row["external_id"] for row in rows}
 
     async def look(file: FormFile, first: bool) -> _Kept | FileAnswer:
         if not first:
             return _answer(file, "duplicate", "same_file_twice", "The same file is in this upload twice.")
+        if file.sha256 in erased:
+            return _answer(file, "refused", "erased", ERASED)
         async with gate:
             try:
                 return await _look_into(ports, sender, file)
@@ -126,6 +135,16 @@ async def accept_files(ports: Ports, sender: Sender, files: Sequence[FormFile], 
     seen = [file.sha256 in {other.sha256 for other in files[:n] if other.path} for n, file in enumerate(files)]
     with disk_full_said():
         looked = await _together(look(file, not twice) for file, twice in zip(files, seen, strict=True))
+    kept = [found for found in looked if isinstance(found, _Kept)]
+    over, why = await without_room(
+        ports, sender.workspace_id, UPLOAD.source_app, [found.file.sha256 for found in kept]
+    )  # fmt: skip
+    looked = [
+        _answer(found.file, "refused", USED_UP, why)
+        if isinstance(found, _Kept) and found.file.sha256 in over
+        else found
+        for found in looked
+    ]
     kept = [found for found in looked if isinstance(found, _Kept)]
     if not kept:
         raise _nothing_good([found for found in looked if isinstance(found, FileAnswer)])

@@ -201,9 +201,10 @@ class ImportCompleted(Event):
 
 
 class ImportSkipped(Event):
-    """`imports.skipped.v1`: nothing to store. `owner_event_id` is the event whose content is kept."""
+    """`imports.skipped.v1`: nothing to store. `owner_event_id` is the event whose content is kept; a call that was
+    erased has none."""
 
-    reason: Literal["already_imported", "older_than_stored"]
+    reason: Literal["already_imported", "older_than_stored", "erased"]
     fingerprint: str
     owner_event_id: UUID | None = None
     stage: str

@@ -25,7 +25,7 @@ from schemas.calls import NO_REPLAY, Call, RawCall
 from schemas.faults import ConfigFault, InvalidCall, OutageFault
 from schemas.settings import Settings
 from schemas.topics import NORMALIZED, REPLAY
-from streams.io import archive, replays
+from streams.io import archive, erase, replays
 from streams.io.archive import Cursor, Record, remaining
 from streams.io.bus import decode
 from streams.io.replays import Replay
@@ -128,7 +128,12 @@ class DryRun:
         owners = [archive.owner_of(record.key) for record in records]
         keys = [(owner[1], owner[2]) for owner in owners if owner]
         rows = await _patiently(lambda: replays.stored(self.pool, self.replay.workspace_id, list(set(keys))))
+        whose = {(self.replay.workspace_id, *key) for key in keys}
+        erased = await _patiently(lambda: erase.erased(self.pool, sorted(whose)))
         for record, key in zip(records, keys, strict=True):
+            if (self.replay.workspace_id, *key) in erased:
+                self._remember(key, UNCHANGED, None)
+                continue
             known = self.seen.get(_name(key))
             held = _unpacked(known, self.replay.replay_id) if known and len(known) > 1 else None
             if held is None and key in rows:

@@ -22,8 +22,9 @@ from schemas.dead_letter import Death, headers_of
 from schemas.faults import ConfigFault, CursorFault, Fault, InvalidCall, MissingFault, OutageFault, TransientFault
 from schemas.pulls import PullCommand
 from schemas.topics import DEAD, PULL
-from streams.io import bus, pull_steps, pulls
-from streams.io.pull_steps import Waiting
+from streams.io import bus, erase, pull_steps, pulls
+from streams.io.erase import ERASED
+from streams.io.pull_steps import Note, Waiting
 from streams.pull_calls import OURS, CallReader, Errand, OpenApi, Pace, Stopped
 
 log = structlog.get_logger("pull")
@@ -81,6 +82,13 @@ async def _look(reader: CallReader, errand: Errand, call: Waiting) -> bool:
         await pull_steps.wait_no_more(pool, source_id, call.external_id, "This import was cancelled.")
         return True
     job_id = None if call.cancelled else call.job_id
+    if call.erased:
+        if job_id is not None:
+            await pull_steps.note(
+                pool, job_id, errand.source.source_app, [Note(call.external_id, "skipped", ERASED)]
+            )  # fmt: skip
+        await pull_steps.wait_no_more(pool, source_id, call.external_id, ERASED)
+        return True
     errand = replace(errand, job_id=job_id, job_type=call.job_type)
     tries = call.tries + 1
     final = tries >= len(pull.tries)
@@ -162,6 +170,8 @@ async def read_named(
     connector = connectors.get(source.source_app) if source else None
     if source is None or connector is None or connector.pull is None:
         raise ConfigFault("source_gone", "The account that announced this call was disconnected. Connect it again.")
+    if await erase.erased(reader.pool, [(source.workspace_id, source.source_app, command.external_id)]):
+        return await pull_steps.retried(reader.pool, command.event_id)
     async with open_api(source) as api:
         errand = Errand(source, connector, api)
         try:
@@ -169,4 +179,4 @@ async def read_named(
             await reader.bring(errand, item, final=True)
         except (MissingFault, CursorFault) as fault:
             raise TransientFault("call_not_ready", fault.sentence, retry_after=LONG) from None
-    await pull_steps.retried(reader.pool, command.event_id)
+    return await pull_steps.retried(reader.pool, command.event_id)

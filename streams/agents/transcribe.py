@@ -7,14 +7,16 @@ from schemas.faults import OutageFault
 from schemas.outcomes import Outcome
 from schemas.settings import Settings, SpeechChoice
 from schemas.topics import Topic
-from streams.io import clock, speech_state
+from streams.io import clock, erase, speech_state
 from streams.io.leases import TranscriptStore
 from streams.io.prices import cost_micros
 from streams.io.probe import extract_audio, measure
+from streams.io.recordings import key_of
 from streams.io.stored_media import StoredMedia
 from streams.io.whisper import Whisper
 from streams.ports import Ports
 from streams.runner import Stage, Taken
+from streams.stages.dedup import erased
 from streams.stages.transcribe import transcribe
 
 
@@ -28,6 +30,8 @@ def transcribe_stage(reads: Topic, ports: Ports, settings: Settings) -> Stage:
     async def run(event: Event, taken: Taken) -> Outcome:
         assert isinstance(event, Call)  # noqa: S101 - the topic's model table says so
         pool = await ports.pool()
+        if await erase.erased(pool, [key_of(event)]):  # nobody pays for what nobody may keep
+            return erased(event, clock.now(), stage="transcribe")
         choice = settings.speech_by_source.get(event.source_app, SpeechChoice())
 
         async def progress(done: int, total: int) -> None:

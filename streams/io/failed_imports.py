@@ -15,10 +15,10 @@ from schemas.calls import ClaimReleased, Event
 from schemas.dead_letter import PREFIX, Headers, death_of
 from schemas.topics import BY_NAME, NORMALIZED
 from schemas.topics import DEAD as DEAD_TOPIC
-from streams.io import clock, queries
+from streams.io import clock, erase, queries
 from streams.io.bus import ATTEMPT, REPLAY_ID, Bus, header
 from streams.io.recordings import close_books, named_id
-from streams.io.store import in_workspace, outages
+from streams.io.store import Connection, in_workspace, outages
 
 DEAD = queries.load("dead_letters")
 RETRY = queries.load("retries")
@@ -77,8 +77,10 @@ async def record(
     parked = death.attempt >= max_attempts
     with outages():
         async with pool.acquire() as connection, connection.transaction():
-            if workspace_id and source_app and external_id and event_id:
-                call = (workspace_id, source_app, external_id)
+            call = (workspace_id, source_app, external_id) if workspace_id and source_app and external_id else None
+            if call is not None and await _is_erased(connection, call, event_id, job_id):
+                return
+            if call is not None and event_id:
                 await connection.execute(DEAD["make_call"], named_id("import", call), *call, event_id)
                 await connection.execute(DEAD["lock_call"], *call)
             kept = await connection.fetchval(
@@ -101,6 +103,18 @@ async def record(
                 death.attempt - 1,
             )  # fmt: skip
             await close_books(connection, [(workspace_id, source_app, external_id)])
+
+
+async def _is_erased(connection: Connection, call: erase.Key, event_id: UUID | None, job_id: UUID | None) -> bool:
+    """Whether the call was erased. Then nothing of it is kept, and its job reads why."""
+    await erase.hold_erasing(connection, [call[0]])
+    if not await erase.erased(connection, [call]):
+        return False
+    if event_id:
+        await erase.note_left(connection, [(call, None, None, event_id)])
+    if job_id:
+        await connection.execute(DEAD["skip_erased"], *call, job_id, erase.ERASED)
+    return True
 
 
 async def retry(pool: asyncpg.Pool, bus: Bus, workspace_id: UUID, failed_import_id: UUID) -> None:

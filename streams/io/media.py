@@ -83,6 +83,35 @@ async def exists(store: ObjectStore, key: str) -> bool:
     return True
 
 
+async def delete(store: ObjectStore, key: str) -> None:
+    """Remove an object; one that is not there is no error. Raises `OutageFault`."""
+    try:
+        await obstore.delete_async(store, key)
+    except (FileNotFoundError, obstore.exceptions.NotFoundError):
+        return
+    except (BaseError, OSError) as error:
+        raise _away(error) from error
+
+
+async def keys_in(
+    store: ObjectStore, folder: str, *, after: str | None = None, until: str | None = None
+) -> AsyncIterator[str]:
+    """The keys in a folder, at any depth; of them those between two, if they are given. Raises `OutageFault`.
+
+    A store that lists in order is asked for no more than these; a local folder has no order.
+    """
+    ordered = not isinstance(store, LocalStore)
+    try:
+        async for page in obstore.list(store, folder, offset=after):
+            for found in page:
+                if until is None or found["path"] <= until:
+                    yield found["path"]
+                elif ordered:
+                    return
+    except (BaseError, OSError) as error:
+        raise _away(error) from error
+
+
 def _missing_or_away(error: Exception, key: str) -> Exception:
     if isinstance(error, FileNotFoundError | obstore.exceptions.NotFoundError):
         return InvalidCall("media_missing", f"The file {key.rsplit('/', 1)[-1]} is no longer in the media store.")

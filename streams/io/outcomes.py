@@ -6,6 +6,7 @@ import asyncpg
 
 from schemas.calls import ImportSkipped
 from streams.io import queries
+from streams.io.erase import ERASED
 from streams.io.recordings import close_books, key_of, lock_job_calls, raise_observed
 from streams.io.store import outages
 
@@ -13,6 +14,7 @@ SQL = queries.load("outcomes")
 SENTENCES = {
     "already_imported": "This call is already in your library.",
     "older_than_stored": "A newer version of this call is already in your library.",
+    "erased": ERASED,
 }
 
 
@@ -35,6 +37,7 @@ async def record_skips(pool: asyncpg.Pool, skips: Sequence[ImportSkipped]) -> li
                     [s.external_id for _, s in jobs],
                     [_sentence(s) for _, s in jobs],
                     [str(s.owner_event_id) for _, s in jobs],
+                    ERASED,
                 )
             await connection.execute(SQL["resolve_skipped"], [str(s.event_id) for s in skips])
             await close_books(connection, [key_of(s) for s in skips])

@@ -13,7 +13,7 @@ import structlog
 
 from schemas.calls import Call, Event
 from schemas.faults import InvalidCall
-from streams.io import queries
+from streams.io import erase, queries
 from streams.io.store import Connection, outages
 
 SQL = queries.load("persist")
@@ -31,7 +31,7 @@ RACES = 5
 class Stored:
     """What became of one call. `result` other than imported or updated: nothing was written."""
 
-    result: Literal["imported", "updated", "already_imported", "older_than_stored"]
+    result: Literal["imported", "updated", "already_imported", "older_than_stored", "erased"]
     import_id: UUID | None
     recording_id: UUID | None
     imported_at: datetime | None
@@ -103,15 +103,20 @@ def _parts(calls: Sequence[Call]) -> Iterator[tuple[list[Call], list[list[Any]]]
 
 
 async def _store(connection: Connection, calls: Sequence[Call], rows: Sequence[Sequence[Any]]) -> list[Stored]:
+    await erase.hold_erasing(connection, [call.workspace_id for call in calls])
     columns = (list(column) for column in zip(*rows, strict=True))
     written = {_key(row): row for row in await connection.fetch(SQL["upsert_recordings"], *columns)}
     rest = [call for call in calls if key_of(call) not in written]
     found = {_key(row): row for row in await connection.fetch(SQL["find_recordings"], *_keys(rest))} if rest else {}
+    erased = await _leave_erased(connection, [call for call in rest if key_of(call) not in found])
 
     results: list[tuple[str, Any]] = []
     for call in calls:
         row = written.get(key_of(call))
-        results.append(("imported" if row["is_new"] else "updated", row) if row else _unwritten(call, found))
+        if row is None and key_of(call) in erased:
+            results.append(("erased", {}))
+        else:
+            results.append(("imported" if row["is_new"] else "updated", row) if row else _unwritten(call, found))
     imports = await _set_status(connection, calls, results)
     await _remember_newer(connection, calls, results)
     await close_books(connection, [key_of(call) for call in calls])
@@ -119,12 +124,25 @@ async def _store(connection: Connection, calls: Sequence[Call], rows: Sequence[S
         Stored(
             result=result,  # type: ignore[arg-type]
             import_id=imports.get(key_of(call)),
-            recording_id=row["recording_id"],
-            imported_at=row["imported_at"],
+            recording_id=row.get("recording_id"),
+            imported_at=row.get("imported_at"),
             owner_event_id=row.get("event_id"),
         )
         for call, (result, row) in zip(calls, results, strict=True)
     ]
+
+
+async def _leave_erased(connection: Connection, calls: Sequence[Call]) -> set[Key]:
+    """Which of these calls were erased. What came with them once more is noted, to be removed."""
+    erased = await erase.erased(connection, [key_of(call) for call in calls]) if calls else set()
+    left = [
+        (key_of(call), call.media.ref if call.media else None, call.media.sha256 if call.media else None, call.event_id)
+        for call in calls
+        if key_of(call) in erased
+    ]
+    if left:
+        await erase.note_left(connection, left)
+    return erased
 
 
 def _unwritten(call: Call, found: dict[Key, Any]) -> tuple[str, Any]:
@@ -249,7 +267,15 @@ def _row(call: Call) -> list[Any]:
         call.received_at,
         call.job_id,
         call.replay_id,
+        call.source_id,
+        _speakers(call),
     ]
+
+
+def _speakers(call: Call) -> str:
+    """Who speaks or takes part, as it is searched."""
+    names = [s.speaker for s in call.segments] + [p.name for p in call.participants]
+    return "\n".join(dict.fromkeys(name.lower() for name in names if name))
 
 
 def named_id(what: str, key: Key) -> UUID:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from schemas.calls import NO_REPLAY, Call, ClaimReleased, Event, ImportSkipped
 from schemas.outcomes import Done, Next, Outcome
-from schemas.topics import READY, SKIPPED, UNIQUE
+from schemas.topics import NORMALIZED, READY, SKIPPED, UNIQUE
 
 Claim = dict[str, str]
 """`{"event_id", "fingerprint", "observed_at"}`, and `replay_id` of content that a replay mapped. Plain JSON, because
@@ -87,3 +87,9 @@ def skipped(call: Call, reason: str, owner: UUID | None, now: datetime, stage: s
         stage=stage,
         skipped_at=now,
     )
+
+
+def erased(call: Call, now: datetime, stage: str) -> Next:
+    """The outcome of a call that was erased. Its claim ends, or the same call once more would pass for a duplicate."""
+    released = ClaimReleased(**call.identity())
+    return Next([(NORMALIZED, released), (SKIPPED, skipped(call, "erased", None, now, stage))])

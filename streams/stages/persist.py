@@ -8,14 +8,14 @@ from uuid import UUID
 from schemas.calls import Call, ImportCompleted
 from schemas.outcomes import Next
 from schemas.topics import COMPLETED, SKIPPED
-from streams.stages.dedup import skipped
+from streams.stages.dedup import erased, skipped
 
 
 class Stored(Protocol):
     """What the store says became of a call; see `streams.io.recordings`."""
 
     @property
-    def result(self) -> Literal["imported", "updated", "already_imported", "older_than_stored"]: ...
+    def result(self) -> Literal["imported", "updated", "already_imported", "older_than_stored", "erased"]: ...
     @property
     def import_id(self) -> UUID | None: ...
     @property
@@ -29,6 +29,8 @@ class Stored(Protocol):
 async def persist(call: Call, store: Callable[[Call], Awaitable[Stored]], now: datetime) -> Next:
     """Store the call; the completed event is sent only after the commit, and again when the event comes again."""
     stored = await store(call)
+    if stored.result == "erased":
+        return erased(call, now, stage="persist")
     if stored.result in ("already_imported", "older_than_stored"):
         return Next([(SKIPPED, skipped(call, stored.result, stored.owner_event_id, now, stage="persist"))])
     return Next([(COMPLETED, completed(call, stored, now))])

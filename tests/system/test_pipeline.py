@@ -32,8 +32,8 @@ def generic(external_id: str, **fields: Any) -> str:
     )
 
 
-async def records_of(stack: Stack, topic: str, event_id: str) -> list[Any]:
-    """Every record of a topic that carries an event id."""
+async def records_of(stack: Stack, topic: str, event_id: str | None) -> list[Any]:
+    """Every record of a topic that carries an event id; None: every record there is."""
     consumer = aiokafka.AIOKafkaConsumer(
         topic, bootstrap_servers=stack.settings.kafka, auto_offset_reset="earliest", max_partition_fetch_bytes=4_000_000
     )
@@ -43,7 +43,7 @@ async def records_of(stack: Stack, topic: str, event_id: str) -> list[Any]:
         found = []
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += [record for record in records if header(record.headers, "ce_id") == event_id]
+                found += [record for record in records if event_id in (None, header(record.headers, "ce_id"))]
         return found
     finally:
         await consumer.stop()

@@ -44,3 +44,9 @@ WHERE job_id = $1 AND source_app = $2 AND external_id = $3 AND workspace_id = $5
 -- Show the call as failed unless it is stored already.
 UPDATE imported_calls SET status = 'failed', last_error = $4, retry_count = $5, updated_at = now()
 WHERE workspace_id = $1 AND source_app = $2 AND external_id = $3 AND recording_id IS NULL;
+
+-- skip_erased --
+-- Show the call of a job as skipped, because it was erased.
+UPDATE job_calls SET status = 'skipped', reason = $5, updated_at = now()
+WHERE workspace_id = $1 AND source_app = $2 AND external_id = $3 AND job_id = $4
+    AND status IN ('pending', 'waiting', 'failed');

@@ -3,26 +3,28 @@
 -- Content has a total order, (observed_at, fingerprint), so every order of arrival ends in the same row. And the same
 -- event mapped again by a later replay replaces what it brought before, also where only the title or metadata differ.
 -- A row is imported, and updated, when its event was accepted, so that a replay over an emptied table gives the same row.
+-- A call that was erased is left out: see erase.sql for how the two see each other.
 INSERT INTO recordings AS r (
     recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
     participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
-    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id, replay_id, imported_at,
-    updated_at
+    metadata_quality, event_id, fingerprint, observed_at, received_at, import_job_id, replay_id, source_id, speakers,
+    imported_at, updated_at
 )
 SELECT
     c.recording_id, c.workspace_id, c.source_app, c.external_id, coalesce(who.user_id, boss.user_id),
     coalesce(given.bank_id, own.bank_id), c.title, c.full_transcript, c.segments::jsonb, c.participants::jsonb,
     c.original_transcript, c.recording_start_time, c.duration_ms, c.language, c.media::jsonb, c.source_metadata::json,
-    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id, c.replay_id, c.received_at,
-    c.received_at
+    c.metadata_quality, c.event_id, c.fingerprint, c.observed_at, c.received_at, c.job_id, c.replay_id, c.source_id,
+    c.speakers, c.received_at, c.received_at
 FROM unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[], $16::text[], $17::text[],
-    $18::uuid[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::uuid[], $23::uuid[]
+    $18::uuid[], $19::text[], $20::timestamptz[], $21::timestamptz[], $22::uuid[], $23::uuid[], $24::uuid[], $25::text[]
 ) AS c (
     recording_id, workspace_id, source_app, external_id, owner_user_id, bank_id, title, full_transcript, segments,
     participants, original_transcript, recording_start_time, duration_ms, language, media, source_metadata,
-    metadata_quality, event_id, fingerprint, observed_at, received_at, job_id, replay_id
+    metadata_quality, event_id, fingerprint, observed_at, received_at, job_id, replay_id, source_id,
+    speakers
 )
 LEFT JOIN memberships who ON who.workspace_id = c.workspace_id AND who.user_id = c.owner_user_id
 LEFT JOIN LATERAL (
@@ -31,6 +33,9 @@ LEFT JOIN LATERAL (
 ) boss ON true
 LEFT JOIN banks given ON given.workspace_id = c.workspace_id AND given.bank_id = c.bank_id
 LEFT JOIN banks own ON own.workspace_id = c.workspace_id AND own.personal_of = coalesce(who.user_id, boss.user_id)
+WHERE NOT EXISTS (
+    SELECT FROM erased_calls e
+    WHERE e.workspace_id = c.workspace_id AND e.source_app = c.source_app AND e.external_id = c.external_id)
 ORDER BY c.workspace_id, c.source_app, c.external_id
 ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
     title = excluded.title, full_transcript = excluded.full_transcript, segments = excluded.segments,
@@ -39,7 +44,8 @@ ON CONFLICT (workspace_id, source_app, external_id) DO UPDATE SET
     language = excluded.language, media = excluded.media, source_metadata = excluded.source_metadata,
     metadata_quality = excluded.metadata_quality, event_id = excluded.event_id, fingerprint = excluded.fingerprint,
     observed_at = greatest(excluded.observed_at, r.observed_at), received_at = excluded.received_at,
-    replay_id = excluded.replay_id, outcome = 'updated',
+    replay_id = excluded.replay_id, source_id = coalesce(r.source_id, excluded.source_id),
+    speakers = excluded.speakers, outcome = 'updated',
     updated_at = CASE WHEN r.event_id = excluded.event_id THEN now() ELSE excluded.updated_at END
 WHERE (r.event_id <> excluded.event_id AND r.fingerprint <> excluded.fingerprint
         AND (excluded.observed_at, excluded.fingerprint) > (r.observed_at, r.fingerprint))

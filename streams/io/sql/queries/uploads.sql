@@ -17,6 +17,11 @@ SELECT EXISTS (
 SELECT external_id FROM imported_calls
 WHERE workspace_id = $1 AND source_app = $2 AND external_id = ANY($3::text[]) AND status IN ('imported', 'updated')
 
+-- erased_already --
+-- Which of these calls were erased.
+SELECT external_id FROM erased_calls
+WHERE workspace_id = $1 AND source_app = $2 AND external_id = ANY($3::text[])
+
 -- add_job --
 -- A job whose calls are all known.
 INSERT INTO import_jobs (job_id, workspace_id, job_type, source_app, created_by, total_calls, open_ended)
