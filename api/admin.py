@@ -1,13 +1,15 @@
 """Imports that support starts for a member of the workspace, with a credential that is deleted when they are over."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import auth, connecting, imports, jobs
 from api.auth import Caller
-from api.jobs import JobDetail
+from api.idempotency import checked_key, content_with_secrets, once
+from api.jobs import CallStatus, Job, JobCall, JobDetail, JobStatus, Retried
 from api.paging import Items, cursor_id, cursor_time, decode_cursor, page
 from api.ports import Ports
 from api.problems import Problem, not_found
@@ -40,10 +42,19 @@ class AdminStarted(imports.ImportStarted):
 
 
 class AdminView(BaseModel):
-    """One of these imports. `credential_kept` turns false when it is over and its credential is deleted."""
+    """One of these imports. `credential_kept` turns false when it is over and its credential is deleted. The customer's
+    name is null once they are no longer in the workspace."""
 
     job_id: UUID
     customer_id: UUID
+    customer_name: str | None
+    customer_email: str | None
+    platform: str
+    account: str | None
+    status: JobStatus
+    total_calls: int
+    processed_calls: int
+    failed_calls: int
     credential_kept: bool
     created_at: datetime
 
@@ -54,8 +65,19 @@ class AdminDetail(AdminView):
     job: JobDetail
 
 
-async def start(ports: Ports, caller: Caller, wanted: AdminImport) -> AdminStarted:
-    """Check the credential with the vendor and start the import. The calls are filed as the customer's."""
+async def start(ports: Ports, caller: Caller, wanted: AdminImport, key: str | None = None) -> AdminStarted:
+    """Check the credential with the vendor and start the import. The calls are filed as the customer's. The same
+    `Idempotency-Key` with the same content starts it once."""
+
+    async def work() -> dict[str, Any]:
+        return (await _start(ports, caller, wanted)).model_dump(mode="json")
+
+    key = checked_key(key)
+    content = await content_with_secrets("admin-import", caller, wanted.model_dump(mode="json"), key)
+    return AdminStarted(**await once(ports.pool, caller.workspace_id, key, content, work))
+
+
+async def _start(ports: Ports, caller: Caller, wanted: AdminImport) -> AdminStarted:
     connector = connecting.platform_of(wanted.platform)
     way = connecting.way_in(connector, wanted.kind)
     credential = connecting.credential_of(way, wanted.fields)
@@ -90,7 +112,17 @@ async def list_imports(ports: Ports, caller: Caller, limit: int, cursor: str | N
     after = decode_cursor(cursor, cursor_time, cursor_id)
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         rows = await connection.fetch(SQL["one_off_jobs"], caller.workspace_id, None, *after, limit + 1)
-    return page(rows, limit, lambda row: AdminView(**dict(row)), lambda row: (row["created_at"], row["job_id"]))
+    found = {job.id: job for job in await jobs.read_jobs(ports, caller.workspace_id, [row["job_id"] for row in rows])}
+    rows = [row for row in rows if row["job_id"] in found]
+    return page(
+        rows, limit, lambda row: AdminView(**_shown(row, found[row["job_id"]])),
+        lambda row: (row["created_at"], row["job_id"]),
+    )  # fmt: skip
+
+
+def _shown(row: Any, job: Job) -> dict[str, Any]:
+    counted = ("status", "total_calls", "processed_calls", "failed_calls")
+    return {**dict(row), **{name: getattr(job, name) for name in counted}}
 
 
 async def get_import(ports: Ports, caller: Caller, job_id: UUID) -> AdminDetail:
@@ -99,7 +131,23 @@ async def get_import(ports: Ports, caller: Caller, job_id: UUID) -> AdminDetail:
         row = await connection.fetchrow(SQL["one_off_jobs"], caller.workspace_id, job_id, None, None, 1)
     if row is None:
         raise not_found("import")
-    return AdminDetail(**dict(row), job=await jobs.get_job(ports, caller, job_id))
+    job = await jobs.get_job(ports, caller, job_id)
+    return AdminDetail(**_shown(row, job), job=job)
+
+
+async def list_calls(
+    ports: Ports, caller: Caller, job_id: UUID, status: list[CallStatus] | None, limit: int, cursor: str | None
+) -> Items[JobCall]:
+    """The calls of one of them."""
+    await get_import(ports, caller, job_id)
+    return await jobs.list_calls(ports, caller, job_id, status, limit, cursor)
+
+
+async def retry(ports: Ports, caller: Caller, job_id: UUID) -> Retried:
+    """Retry the failed calls of one. Those that must be read at the platform again can be only while the credential is
+    there; the others need none."""
+    found = await get_import(ports, caller, job_id)
+    return await jobs.retry_failed(ports, caller, job_id, read_again=found.credential_kept)
 
 
 async def cancel(ports: Ports, caller: Caller, job_id: UUID) -> AdminDetail:

@@ -7,11 +7,13 @@ import base64
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
+from api.problems import Problem
 from schemas.faults import InvalidCall
 from streams.io import clock, queries
 from streams.io.store import Connection, Pool, in_workspace, outages
@@ -25,6 +27,11 @@ LINK_MINUTES = 60
 TOUCH_SECONDS = 60.0
 MAX_NAME = 100
 
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+"""What a key may be made for: looking, changing things, and what concerns the workspace itself."""
+ALL_SCOPES = frozenset(SCOPES)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -36,6 +43,8 @@ class Caller:
     actor: str
     csrf_token: str | None = None
     """Set for sessions only."""
+    scopes: frozenset[str] = ALL_SCOPES
+    """What their role allows counts only as far as these go."""
 
     @property
     def own_only(self) -> UUID | None:
@@ -82,8 +91,12 @@ async def use_sign_in_link(pool: Pool, token: str) -> NewSession | None:
         row = await pool.fetchrow(SQL["use_sign_in_link"], digest(token))
     if row is None:
         return None
-    session = NewSession(secrets.token_urlsafe(32), clock.now() + timedelta(days=SESSION_DAYS))
-    workspace_id, user_id = row["workspace_id"], row["user_id"]
+    return await begin_session(pool, row["workspace_id"], row["user_id"], timedelta(days=SESSION_DAYS))
+
+
+async def begin_session(pool: Pool, workspace_id: UUID, user_id: UUID, lasts: timedelta) -> NewSession:
+    """A new session of somebody who has proven who they are."""
+    session = NewSession(secrets.token_urlsafe(32), clock.now() + lasts)
     async with in_workspace(pool, workspace_id) as connection:
         await connection.execute(SQL["drop_old_sessions"], workspace_id, clock.now())
         await connection.execute(
@@ -117,32 +130,59 @@ async def describe(pool: Pool, caller: Caller) -> dict[str, Any]:
     """What a person sees about themselves."""
     async with in_workspace(pool, caller.workspace_id) as connection:
         row = await connection.fetchrow(SQL["describe_user"], caller.user_id, caller.workspace_id)
-    return {**(dict(row) if row else {"name": "", "email": None, "workspace_name": ""}), "role": caller.role}
+    known = dict(row) if row else {"name": "", "email": None, "workspace_name": ""}
+    return {**known, "role": caller.role, "scopes": in_order(caller.scopes)}
+
+
+def in_order(scopes: Iterable[str]) -> list[str]:
+    """Scopes, each once, the smallest first."""
+    wanted = set(scopes)
+    return [scope for scope in SCOPES if scope in wanted]
+
+
+def readable(name: str, what: str) -> str:
+    """A name without space around it. Raises `InvalidCall` for one nobody could read."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name):
+        sentence = f"{what} needs a name of 1 to {MAX_NAME} readable characters."
+        raise InvalidCall("invalid_name", sentence, field="name")
+    return name
 
 
 async def create_api_key(
-    pool: Pool, workspace_id: UUID, user_id: UUID, name: str, *, caller: Caller | None = None
-) -> str:
+    pool: Pool, workspace_id: UUID, user_id: UUID, name: str, *, scopes: Iterable[str] | None = None,
+    caller: Caller | None = None,
+) -> str:  # fmt: skip
     """A new key, `csk_…`, to be shown once. Raises `InvalidCall` for a name nobody could read."""
-    plaintext, _ = await add_api_key(pool, workspace_id, user_id, name, caller=caller)
+    plaintext, _ = await add_api_key(pool, workspace_id, user_id, name, scopes=scopes, caller=caller)
     return plaintext
 
 
 async def add_api_key(
-    pool: Pool, workspace_id: UUID, user_id: UUID, name: str, *, caller: Caller | None = None
-) -> tuple[str, dict[str, Any]]:
-    """The same, with what is kept of the key."""
-    name = name.strip()
-    if not name or len(name) > MAX_NAME or re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name):
-        raise InvalidCall("invalid_name", f"A key needs a name of 1 to {MAX_NAME} readable characters.", field="name")
+    pool: Pool, workspace_id: UUID, user_id: UUID, name: str, *, scopes: Iterable[str] | None = None,
+    caller: Caller | None = None,
+) -> tuple[str, dict[str, Any]]:  # fmt: skip
+    """The same, with what is kept of the key. By default it may do what `caller` may. Raises `InvalidCall` for scopes
+    that there are not, and a 403 problem for one that `caller` has not."""
+    name = readable(name, "A key")
+    limits = caller.scopes if caller else ALL_SCOPES
+    wanted = limits if scopes is None else frozenset(scopes)
+    if not wanted or wanted - ALL_SCOPES:
+        sentence = f"A key has at least one of the scopes {', '.join(SCOPES)}, and no others."
+        raise InvalidCall("invalid_scopes", sentence, field="scopes")
+    if more := in_order(wanted - limits):
+        sentence = f"You cannot give a key the scope {more[0]}, because your own key has not got it. Leave it out."
+        raise Problem(403, "scope_missing", sentence, field="scopes")
     plaintext = KEY_PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
     prefix = plaintext[: len(KEY_PREFIX) + 6]
     async with in_workspace(pool, workspace_id) as connection:
         row = await connection.fetchrow(
-            SQL["add_api_key"], clock.new_id(), workspace_id, user_id, name, prefix, digest(plaintext)
+            SQL["add_api_key"], clock.new_id(), workspace_id, user_id, name, prefix, digest(plaintext), in_order(wanted)
         )
         kept = dict(row or {})
-        await audit(connection, caller, workspace_id, "key.created", str(kept["api_key_id"]), name=name)
+        await audit(
+            connection, caller, workspace_id, "key.created", str(kept["api_key_id"]), name=name, scopes=in_order(wanted)
+        )
     return plaintext, kept
 
 
@@ -154,7 +194,7 @@ async def list_api_keys(
     after: tuple[datetime | None, UUID | None] = (None, None),
     limit: int = 1000,
 ) -> list[dict[str, Any]]:
-    """Keys in use, newest first: api_key_id, name, prefix, created_at, last_used_at."""
+    """Keys in use, newest first: api_key_id, name, prefix, scopes, created_at, last_used_at."""
     async with in_workspace(pool, workspace_id) as connection:
         rows = await connection.fetch(SQL["list_api_keys"], workspace_id, user_id, *after, limit)
     return [dict(row) for row in rows]
@@ -187,4 +227,5 @@ async def find_key_owner(pool: Pool, key: str) -> Caller | None:
         _touched[key_id] = now
         async with in_workspace(pool, row["workspace_id"]) as connection:
             await connection.execute(SQL["touch_api_key"], key_id)
-    return Caller(row["workspace_id"], row["user_id"], row["role"], f"key:{row['name']}")
+    scopes = frozenset(row["scopes"])
+    return Caller(row["workspace_id"], row["user_id"], row["role"], f"key:{row['name']}", scopes=scopes)

@@ -1,6 +1,11 @@
-"""Dependencies of the routes: the ports, and the caller, who must be signed in."""
+"""Dependencies of the routes: the ports, and the caller, who must be signed in and may do only so much.
+
+What a caller may do is decided here and nowhere else, but for whose thing it is: `scope_of` says which scope an
+operation takes, `must_be_operator` and `must_be_owner` which role.
+"""
 
 import hmac
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -8,8 +13,8 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from api import auth
-from api.auth import Caller
+from api import auth, oidc
+from api.auth import Caller, Scope
 from api.ports import Ports
 from api.problems import Problem
 
@@ -17,7 +22,28 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
 OPERATORS = frozenset({"owner", "support"})
 
-_bearer = HTTPBearer(auto_error=False, description="An API key, `csk_…`.")
+SCOPE_BY_PATH: Mapping[str, Scope | None] = {
+    "/api/session": None,  # whoever is known here may ask who they are, and sign out
+    "/api/keys": "admin",
+    "/api/members": "admin",
+    "/api/settings": "admin",
+    "/api/webhook-subscriptions": "admin",
+    "/api/audit": "admin",
+    "/api/pipeline": "admin",
+    "/api/replays": "admin",
+    "/admin": "admin",
+    "/api/oauth": "write",  # its GETs connect an account
+    "/graphql": "read",  # a mutation asks for `write` itself, by `must_have`
+}
+"""What whole parts of the API take; None: nothing. Elsewhere it is `read` for safe methods and `write` for others."""
+
+MISSING: Mapping[Scope, str] = {
+    "read": "read anything",
+    "write": "change anything",
+    "admin": "see or change keys, people, settings and what else concerns the whole workspace",
+}
+
+_bearer = HTTPBearer(auto_error=False, description="An API key, `csk_…`, or a token of the identity provider.")
 _cookie = APIKeyCookie(name=auth.SESSION_COOKIE, auto_error=False, description="A person's session.")
 
 
@@ -37,20 +63,52 @@ async def get_caller(
     _key: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
     cookie: Annotated[str | None, Security(_cookie)],
 ) -> Caller:
-    """The caller, by API key or by session. 401 when there is neither; a wrong key is never made good by a cookie."""
-    ports = ports_of(request)
-    header = request.headers.get("authorization")
-    if header is not None:
-        scheme, _, key = header.partition(" ")
-        caller = await auth.find_key_owner(ports.pool, key.strip()) if scheme.lower() == "bearer" else None
+    """The caller, by API key, token or session. 401 when there is none of them; a wrong key is never made good by a
+    cookie. 403 where their key has not got the scope that this takes."""
+    caller = await caller_of(ports_of(request), request.headers.get("authorization"), cookie)
+    if caller.csrf_token is not None and request.method not in SAFE_METHODS and not _is_own_page(request, caller):
+        raise Problem(403, "csrf", "This request did not come from our own page. Send the X-CSRF-Token of the session.")
+    must_have(caller, scope_of(request.method, request.scope["path"]))  # what was routed by, not what a header says
+    return caller
+
+
+async def caller_of(ports: Ports, authorization: str | None, cookie: str | None) -> Caller:
+    """Who an `Authorization` header is of, or else a session cookie. Raises a 401 problem. What they may do, and where
+    their browser was led from, is still to be checked."""
+    if authorization is not None:
+        scheme, _, key = authorization.partition(" ")
+        caller = await _by_bearer(ports, key.strip()) if scheme.lower() == "bearer" else None
         if caller is None:
             raise _unknown("This API key is not known here, or it was revoked.")
         return caller
     caller = await auth.find_session(ports.pool, cookie) if cookie else None
     if caller is None:
         raise _unknown("Sign in, or send an API key as `Authorization: Bearer csk_…`.")
-    if request.method not in SAFE_METHODS and not _is_own_page(request, caller):
-        raise Problem(403, "csrf", "This request did not come from our own page. Send the X-CSRF-Token of the session.")
+    return caller
+
+
+async def _by_bearer(ports: Ports, key: str) -> Caller | None:
+    if key.startswith(auth.KEY_PREFIX) or ports.identities is None:
+        return await auth.find_key_owner(ports.pool, key)
+    try:
+        return await oidc.caller_of_token(ports.pool, ports.identities, key)
+    except oidc.BadToken as error:
+        raise _unknown(str(error)) from None
+
+
+def scope_of(method: str, path: str) -> Scope | None:
+    """The scope that a request takes."""
+    for beginning, scope in SCOPE_BY_PATH.items():
+        if path == beginning or path.startswith(beginning + "/"):
+            return scope
+    return "read" if method in SAFE_METHODS else "write"
+
+
+def must_have(caller: Caller, scope: Scope | None) -> Caller:
+    """The caller, whose scopes hold this one. Raises a 403 problem that names it."""
+    if scope is not None and scope not in caller.scopes:
+        sentence = f"This API key may not {MISSING[scope]}: it has not got the scope `{scope}`. Use one that has."
+        raise Problem(403, "scope_missing", sentence, scope=scope)
     return caller
 
 
@@ -58,12 +116,24 @@ def must_be_operator(caller: Caller) -> Caller:
     """The caller, who may do what touches a whole workspace. 403 for a member."""
     if caller.role not in OPERATORS:
         raise Problem(403, "not_allowed", "Only an owner of this workspace or support may do this. Ask an owner.")
-    return caller
+    return must_have(caller, "admin")
+
+
+def must_be_owner(caller: Caller) -> Caller:
+    """The caller, who may decide about the workspace itself. 403 for anybody else."""
+    if caller.role != "owner":
+        raise Problem(403, "not_allowed", "Only an owner of this workspace may do this. Ask one.")
+    return must_have(caller, "admin")
 
 
 async def get_operator(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
     """The same, as a dependency."""
     return must_be_operator(caller)
+
+
+async def get_owner(caller: Annotated[Caller, Depends(get_caller)]) -> Caller:
+    """An owner, as a dependency."""
+    return must_be_owner(caller)
 
 
 def same_origin(request: Request) -> bool:
@@ -92,4 +162,5 @@ def _unknown(sentence: str) -> Problem:
 
 TheCaller = Annotated[Caller, Depends(get_caller)]
 TheOperator = Annotated[Caller, Depends(get_operator)]
+TheOwner = Annotated[Caller, Depends(get_owner)]
 ThePorts = Annotated[Ports, Depends(get_ports)]

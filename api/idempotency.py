@@ -5,18 +5,25 @@ request that dies half-way (kill -9) frees its key after a minute, because a liv
 """
 
 import asyncio
+import hashlib
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+from fastapi import Header
+
+from api.auth import Caller
 from api.problems import Problem
 from schemas.faults import OutageFault
 from streams.io import queries
 from streams.io.store import Pool, in_workspace
 
 SQL = queries.load("uploads")
+Key = Annotated[str | None, Header(description="The same key with the same content gets the same answer.")]
+"""The header, as a parameter of a route."""
 STILL_RUNNING_SECONDS = 15.0
 """How often a running request says so; `forget_idempotency_key` gives it up after 60 s of silence."""
 
@@ -26,6 +33,19 @@ def checked_key(key: str | None) -> str | None:
     if key is not None and not re.fullmatch(r"[\x20-\x7e]{1,255}", key):
         raise Problem(422, "bad_idempotency_key", "Idempotency-Key must be 1 to 255 plain characters.")
     return key
+
+
+def content_of(what: str, caller: Caller, wanted: Any) -> str:
+    """A hash of a request: what was asked for, by whom, with which words."""
+    return hashlib.sha256(json.dumps([what, str(caller.user_id), wanted], sort_keys=True).encode()).hexdigest()
+
+
+async def content_with_secrets(what: str, caller: Caller, wanted: Any, key: str | None) -> str:
+    """The same for a request that holds a credential: slow to compute, so that nobody finds a weak one by its hash."""
+    if key is None:
+        return ""
+    plain = content_of(what, caller, wanted).encode()
+    return (await asyncio.to_thread(hashlib.scrypt, plain, salt=key.encode(), n=2**14, r=8, p=1)).hex()
 
 
 async def once(

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from api import auth
+from api.auth import Scope
 from api.deps import TheCaller, ThePorts
 from api.paging import Cursor, Items, Limit, Storable, cursor_id, cursor_time, decode_cursor, page
 from api.problems import not_found
@@ -16,9 +17,11 @@ router = APIRouter(prefix="/api/keys", tags=["keys"])
 
 
 class KeyCreate(BaseModel):
-    """What the key is for."""
+    """What the key is for, and what it may do: `read` looks, `write` changes things, `admin` is for keys, people,
+    settings and what else concerns the whole workspace. By default it may do what you may, and never more."""
 
     name: Storable = Field(min_length=1, max_length=auth.MAX_NAME)
+    scopes: list[Scope] | None = Field(None, min_length=1, max_length=10)
 
 
 class Key(BaseModel):
@@ -27,6 +30,7 @@ class Key(BaseModel):
     id: UUID
     name: str
     prefix: str
+    scopes: list[Scope]
     created_at: datetime
     last_used_at: datetime | None
 
@@ -53,8 +57,10 @@ async def list_keys(caller: TheCaller, ports: ThePorts, limit: Limit = 50, curso
 
 @router.post("", status_code=201)
 async def create_key(body: KeyCreate, caller: TheCaller, ports: ThePorts) -> NewKey:
-    """A new API key that may do what you may. It is shown this once; keep it safe."""
-    plaintext, row = await auth.add_api_key(ports.pool, caller.workspace_id, caller.user_id, body.name, caller=caller)
+    """A new API key. It is shown this once; keep it safe."""
+    plaintext, row = await auth.add_api_key(
+        ports.pool, caller.workspace_id, caller.user_id, body.name, scopes=body.scopes, caller=caller
+    )
     return NewKey(**_shown(row), key=plaintext)
 
 

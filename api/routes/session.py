@@ -1,4 +1,4 @@
-"""Signing in with a one-time link, and out again."""
+"""Signing in, with a one-time link or by the identity provider, and out again."""
 
 from typing import Annotated
 from urllib.parse import parse_qs
@@ -7,11 +7,13 @@ from fastapi import APIRouter, Cookie, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel
 
-from api import auth
+from api import auth, oidc
+from api.auth import Scope
 from api.deps import TheCaller, ThePorts, same_origin
 from api.pages import fill, html
 from api.ports import Ports
-from api.problems import Problem
+from api.problems import Problem, status_of
+from schemas.faults import Fault
 
 router = APIRouter(tags=["session"])
 
@@ -25,7 +27,50 @@ class Session(BaseModel):
     name: str
     email: str | None
     role: str
+    scopes: list[Scope]
     csrf_token: str | None
+
+
+class WaysIn(BaseModel):
+    """Whether people can sign in with an identity provider, and what it is called; sign-in links always work."""
+
+    oidc: bool
+    name: str | None
+
+
+@router.get("/api/sign-in")
+async def ways_to_sign_in(ports: ThePorts) -> WaysIn:
+    """How people sign in here. Needs no signing in. With `oidc` a button leads to `/sign-in/oidc`."""
+    found = ports.identities if ports.identities and ports.identities.client_id else None
+    return WaysIn(oidc=found is not None, name=found.name if found else None)
+
+
+@router.get("/sign-in/oidc", include_in_schema=False)
+async def begin_at_provider(ports: ThePorts) -> Response:
+    """To the identity provider, with what must come back kept in this browser alone."""
+    try:
+        begun = await oidc.start(ports)
+    except (Problem, Fault) as error:
+        return _not_signed_in(error)
+    response = RedirectResponse(begun.address, 303, {"Cache-Control": "no-store"})
+    _set_cookie(response, ports, begun.cookie, oidc.MINUTES * 60, name=oidc.COOKIE, path=oidc.CALLBACK)
+    return response
+
+
+@router.get(oidc.CALLBACK, include_in_schema=False)
+async def come_back_from_provider(request: Request, ports: ThePorts) -> Response:
+    """Back from the identity provider: a session begins."""
+    asked = request.query_params
+    cookie, error = request.cookies.get(oidc.COOKIE, ""), asked.get("error", "")
+    back = oidc.Back(cookie, asked.get("state", ""), asked.get("code", "")[:4096], error, asked.get("iss"))
+    try:
+        session = await oidc.finish(ports, back)
+        response: Response = RedirectResponse("/", 303, {"Cache-Control": "no-store"})
+        _set_cookie(response, ports, session.token, int(oidc.SESSION.total_seconds()))
+    except (Problem, Fault) as failed:
+        response = _not_signed_in(failed)
+    _set_cookie(response, ports, "", 0, name=oidc.COOKIE, path=oidc.CALLBACK)
+    return response
 
 
 @router.get("/sign-in", include_in_schema=False)
@@ -71,8 +116,13 @@ async def sign_out(
     return response
 
 
-def _set_cookie(response: Response, ports: Ports, value: str, seconds: int) -> None:
+def _not_signed_in(error: Problem | Fault) -> Response:
+    status = error.status if isinstance(error, Problem) else status_of(error)
+    return html(fill("not-signed-in.html", sentence=str(error)), status=status)
+
+
+def _set_cookie(
+    response: Response, ports: Ports, value: str, seconds: int, *, name: str = auth.SESSION_COOKIE, path: str = "/"
+) -> None:
     secure = ports.base_url.startswith("https://")
-    response.set_cookie(
-        auth.SESSION_COOKIE, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=secure
-    )
+    response.set_cookie(name, value, max_age=seconds, path=path, httponly=True, samesite="lax", secure=secure)

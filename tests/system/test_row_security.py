@@ -76,6 +76,16 @@ def rows_of(workspace_id: UUID) -> dict[str, dict[str, Any]]:
         },
         "waiting_calls": ws | call | {"source_id": source, "why": "w", "next_try_at": FUTURE},
         "coverage": ws | {"source_id": source},
+        "removed_people": ws | {"user_id": user, "removed_by": "a"},
+        "erased_calls": ws | call | {"erased_by": "a"},
+        "bulk_retries": ws | {"bulk_retry_id": bank, "started_by": "a", "rate": 1.0, "total": 1},
+        "bulk_retry_calls": ws | {"bulk_retry_id": bank, "failed_import_id": job},
+        "webhook_subscriptions": ws | {
+            "subscription_id": endpoint, "kind": "standard", "url": "https://u.test", "events": ["import.completed"],
+        },
+        "outgoing_deliveries": ws | {
+            "delivery_id": job, "subscription_id": endpoint, "event_id": "e", "event_type": "t", "body": "{}",
+        },
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 -- find_api_key --
 -- The owner of an API key, by the key's hash, before the workspace is known.
-SELECT api_key_id, workspace_id, user_id, name, role FROM find_api_key_v1($1)
+SELECT api_key_id, workspace_id, user_id, name, role, scopes FROM find_api_key_v2($1)
 
 -- find_session --
 -- The person behind a session cookie, by its hash.
@@ -37,12 +37,13 @@ FROM users u, workspaces w WHERE u.user_id = $1 AND w.workspace_id = $2
 
 -- add_api_key --
 -- Keep the hash of a new API key.
-INSERT INTO api_keys (api_key_id, workspace_id, user_id, name, prefix, key_hash) VALUES ($1, $2, $3, $4, $5, $6)
-RETURNING api_key_id, name, prefix, created_at, last_used_at
+INSERT INTO api_keys (api_key_id, workspace_id, user_id, name, prefix, key_hash, scopes)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING api_key_id, name, prefix, scopes, created_at, last_used_at
 
 -- list_api_keys --
 -- Keys in use, newest first; only one person's when $2 names one.
-SELECT api_key_id, name, prefix, created_at, last_used_at FROM api_keys
+SELECT api_key_id, name, prefix, scopes, created_at, last_used_at FROM api_keys
 WHERE workspace_id = $1 AND revoked_at IS NULL AND ($2::uuid IS NULL OR user_id = $2)
   AND ($3::timestamptz IS NULL OR (created_at, api_key_id) < ($3, $4::uuid))
 ORDER BY created_at DESC, api_key_id DESC LIMIT $5
