@@ -91,6 +91,7 @@ class CallFilter(BaseModel):
 
     q: Storable | None = Field(None, max_length=500)
     source_app: Storable | None = Field(None, max_length=40)
+    source_id: UUID | None = None
     participant: Storable | None = Field(None, max_length=200)
     speaker: Storable | None = Field(None, max_length=200)
     since: Instant | None = None
@@ -103,7 +104,8 @@ async def list_calls(
     """Calls, newest first."""
     after = decode_cursor(cursor, cursor_time, cursor_id)
     speaker = (wanted.speaker or "").lower() or None
-    which = (wanted.source_app, wanted.participant or None, speaker, wanted.since, wanted.until, *after, limit + 1)
+    who = (wanted.source_app, wanted.source_id, wanted.participant or None, speaker)
+    which = (*who, wanted.since, wanted.until, *after, limit + 1)
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         if wanted.q is None:
             rows = await connection.fetch(SQL["list_calls"], caller.workspace_id, *which)

@@ -20,6 +20,7 @@ async def _filter(
         Query(max_length=500, description='Words in title or transcript; "quoted phrase", OR and -not work.'),
     ] = None,
     source_app: Annotated[Storable | None, Query(max_length=40)] = None,
+    source_id: Annotated[UUID | None, Query(description="Brought by this connected account.")] = None,
     participant: Annotated[
         Storable | None, Query(max_length=200, description="Part of a name, email or phone.")
     ] = None,
@@ -30,7 +31,8 @@ async def _filter(
     until: Annotated[Instant | None, Query(alias="to", description="Recorded before this time.")] = None,
 ) -> CallFilter:
     return CallFilter(
-        q=q, source_app=source_app, participant=participant, speaker=speaker, since=since, until=until
+        q=q, source_app=source_app, source_id=source_id, participant=participant, speaker=speaker, since=since,
+        until=until,
     )  # fmt: skip
 
 

@@ -122,6 +122,18 @@ async def test_calls_are_found_by_who_speaks(api: Api, database: Database, searc
     assert await items(api, speaker="x.test", **search) == []
 
 
+@pytest.mark.parametrize("search", [{}, {"q": "morning"}], ids=["listed", "searched"])
+async def test_calls_are_found_by_the_account_that_brought_them(
+    api: Api, database: Database, search: dict[str, str]
+) -> None:
+    mine, other = clock.new_id(), clock.new_id()
+    await add(database, "call-1", source_id=mine)
+    await add(database, "call-2", source_id=other)
+    await add(database, "call-3")
+    assert [each["external_id"] for each in await items(api, source_id=str(mine), **search)] == ["call-1"]
+    assert await items(api, source_id=str(clock.new_id()), **search) == []
+
+
 async def test_an_item_says_what_there_is_of_a_call(api: Api, database: Database) -> None:
     source_id = uuid4()
     kept = Media(ref=f"pulled/{database.workspace_id}/{SHA}/a.mp3", sha256=SHA)

@@ -125,9 +125,8 @@ function recount(): void {
 
 /** Begin listening, once somebody is signed in; answers how to stop. */
 export function listen(): () => void {
-  const now = () => {
-    if (stream?.readyState !== EventSource.OPEN) connect();
-  };
+  // A stream that still looks open after the network was away may be dead: begin anew, from where it was.
+  const now = () => connect();
   const seen = () => document.visibilityState === "visible" && stream?.readyState === EventSource.CLOSED && connect();
   connect();
   window.addEventListener("online", now);

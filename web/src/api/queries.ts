@@ -48,7 +48,7 @@ export function usePlatforms() {
 
 /** The connected accounts. */
 export function useSources() {
-  return useQuery({ queryKey: ["sources"], queryFn: async () => (await data(api.GET("/api/sources"))).items });
+  return useQuery({ queryKey: ["sources"], queryFn: async () => (await data(api.GET("/api/sources", { params: { query: { limit: 200 } } }))).items });
 }
 
 /** How many failed imports wait for somebody; null while nobody knows. */
@@ -70,13 +70,18 @@ export interface Page<T> {
 }
 export type Pages<T> = InfiniteData<Page<T>, string | null>;
 
+/** A list of many pages is not read again page for page only because one looks at it again: events keep it current. */
+const short = (pages: Pages<unknown> | undefined): boolean => (pages?.pages.length ?? 0) <= 3;
+
 /** A whole list, page by page: `useList(["calls", filters], (cursor) => data(api.GET(…)))`. Goes into DataTable's `query`.
  * `fresh`: read again whenever it is opened, for lists that no event keeps current while they are not shown. */
 export function useList<T>(key: readonly unknown[], fetchPage: (cursor: string | null) => Promise<Page<T>>, enabled = true, fresh = false) {
   return useInfiniteQuery<Page<T>, Error, Pages<T>, readonly unknown[], string | null>({
     queryKey: key,
     enabled,
-    refetchOnMount: fresh ? "always" : true,
+    refetchOnMount: (query) => short(query.state.data) && (fresh ? "always" : true),
+    refetchOnWindowFocus: (query) => short(query.state.data),
+    refetchOnReconnect: (query) => short(query.state.data),
     initialPageParam: null,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     getNextPageParam: (last) => last.next_cursor ?? null,

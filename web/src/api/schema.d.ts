@@ -1956,11 +1956,13 @@ export interface components {
         };
         /**
          * FailedImportDetail
-         * @description A failed import with the engineer's detail and the original.
+         * @description A failed import with the engineer's detail, the original, and the call in the library if it is there.
          */
         FailedImportDetail: {
             /** Attempts */
             attempts: number;
+            /** Call Id */
+            call_id: string | null;
             /** Detail */
             detail: string;
             /** Event Id */
@@ -3879,6 +3881,8 @@ export interface operations {
                 /** @description Words in title or transcript; "quoted phrase", OR and -not work. */
                 q?: string | null;
                 source_app?: string | null;
+                /** @description Brought by this connected account. */
+                source_id?: string | null;
                 /** @description Part of the name of somebody who speaks or takes part. */
                 speaker?: string | null;
                 /** @description Recorded before this time. */

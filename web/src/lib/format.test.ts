@@ -17,7 +17,7 @@ describe("format", () => {
     expect(percent(-1, "en")).toBe("0%");
   });
   it("writes sizes in the unit that reads best", () => {
-    expect(bytes(312, "en")).toBe("312 byte");
+    expect(bytes(312, "en")).toBe("312 bytes");
     expect(bytes(312_400, "en")).toBe("312 kB");
     expect(bytes(999_999, "en")).toBe("1 MB");
     expect(bytes(2_000_000_000, "en")).toBe("2 GB");

@@ -33,7 +33,7 @@ export function bytes(value: number, locale = LOCALE): string {
     step += 1;
   }
   const digits = step === 0 || value >= 100 ? 0 : 1;
-  return num(value, { style: "unit", unit: UNITS[step] ?? "byte", unitDisplay: "short", maximumFractionDigits: digits }, locale);
+  return num(value, { style: "unit", unit: UNITS[step] ?? "byte", unitDisplay: step ? "short" : "long", maximumFractionDigits: digits }, locale);
 }
 
 /** A length as a player shows it: 4:05, 1:02:09. */

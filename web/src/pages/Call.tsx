@@ -2,7 +2,7 @@
 import { RiDeleteBinLine, RiFileSearchLine } from "@remixicon/react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import { Link, useParams, useSearchParams } from "react-router";
+import { Link, useLocation, useParams, useSearchParams } from "react-router";
 import { api, asProblem, data, type Shape } from "@/api/client";
 import { useLive } from "@/api/events";
 import { queryClient } from "@/api/queries";
@@ -20,6 +20,7 @@ import { Original } from "./call/Original";
 import { createPlayer } from "./call/player";
 import { Recording } from "./call/Recording";
 import { Transcript } from "./call/Transcript";
+import type { FromLibrary } from "./library/calls";
 
 export default function Call() {
   const { id = "" } = useParams();
@@ -52,6 +53,8 @@ export default function Call() {
 
 function Opened({ call, q }: { call: Shape<"CallDetail">; q: string }) {
   const [address, setAddress] = useSearchParams();
+  const from = useLocation().state as FromLibrary | null;
+  const back = from?.library ?? (q ? `/calls?${new URLSearchParams({ q }).toString()}` : "/calls");
   const wide = useMedia("(min-width: 1024px)");
   const lines = useMemo(() => linesOf(call), [call]);
   const speakers = useMemo(() => speakersOf(lines), [lines]);
@@ -69,7 +72,7 @@ function Opened({ call, q }: { call: Shape<"CallDetail">; q: string }) {
       if (next === "ours") before.delete("view");
       else before.set("view", next);
       return before;
-    }, { replace: true, preventScrollReset: true });
+    }, { replace: true, preventScrollReset: true, state: from });
   const tabs = [{ value: "ours", label: "Transcript" }, { value: "original", label: "Original" }, ...(wide ? [{ value: "both", label: "Side by side" }] : [])];
   const link = (seconds: number) => `${window.location.origin}/calls/${call.id}?at=${Math.floor(seconds)}`;
 
@@ -104,7 +107,7 @@ function Opened({ call, q }: { call: Shape<"CallDetail">; q: string }) {
     <>
       <PageHeader
         title={call.title || "Without a title"}
-        above={<Link to={q ? `/calls?${new URLSearchParams({ q }).toString()}` : "/calls"} className="link">Library</Link>}
+        above={<Link to={back} className="link">Library</Link>}
         lead={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <span className="inline-flex items-center gap-2"><PlatformLogo platform={call.source_app} size="sm" />{platform}</span>

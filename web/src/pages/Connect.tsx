@@ -2,7 +2,7 @@
 import { RiArrowLeftLine } from "@remixicon/react";
 import { Link, useParams, useSearchParams } from "react-router";
 import { usePlatforms, useSources } from "@/api/queries";
-import { Badge, ButtonLink, Card, EmptyState, ErrorState, Loading, PageHeader, PlatformLogo, Skeleton } from "@/parts";
+import { ButtonLink, Card, EmptyState, ErrorState, Loading, PageHeader, PlatformLogo, Skeleton } from "@/parts";
 import { AtOnce } from "./connect/AtOnce";
 import { PlatformTiles } from "./connect/PlatformTiles";
 import { Wizard } from "./connect/Wizard";
@@ -47,7 +47,6 @@ function One({ name }: { name: string }) {
         above={atOnce && platform.auths.length ? <Back to="/">Import Hub</Back> : <Back to="/connect">All platforms</Back>}
         tab={title}
         title={<span className="flex items-center gap-3"><span className="contents font-sans"><PlatformLogo platform={platform.platform} size="lg" /></span><span className="min-w-0">{title}</span></span>}
-        actions={platform.status === "beta" && platform.auths.length > 0 && <Badge>Beta</Badge>}
         lead={atOnce ? undefined : source ? `The account ${source.account}. Its calls and its schedule stay as they are.` : "callstream only reads. It asks the account at once whether everything is right, and the first sync starts by itself."}
       />
       {atOnce ? <AtOnce platform={platform} source={source} /> : <Wizard platform={platform} again={source} />}

@@ -3,10 +3,9 @@ import { RiRefreshLine } from "@remixicon/react";
 import { useState } from "react";
 import { useAddress, addressWith } from "@/lib/address";
 import { count } from "@/lib/format";
-import { reasonWords } from "@/lib/words";
 import { Button, Note, PageHeader, TabPanel, Tabs } from "@/parts";
 import { BulkProgress } from "./failed/BulkProgress";
-import { useFailedList, useFailedLive, useGroups, type Group } from "./failed/data";
+import { useBulk, useFailedList, useFailedLive, useGroups, type Group } from "./failed/data";
 import { FilterBar } from "./failed/FilterBar";
 import { filtersOf, mayRetry, narrowed, NONE, retryOf } from "./failed/filters";
 import { Groups, NoFailures } from "./failed/Groups";
@@ -21,12 +20,13 @@ export default function Failed() {
   const view = search.get("view") === "calls" ? "calls" : "causes";
   const groups = useGroups(filters, view === "causes");
   const list = useFailedList(filters, view === "calls");
-  const { fresh, show } = useFailedLive();
   const [wanted, setWanted] = useState<Wanted | null>(null);
   const retry = search.get("retry");
+  const bulk = useBulk(retry);
+  const { fresh, show } = useFailedLive(retry !== null && !bulk.isError && !bulk.data?.finished_at);
   const some = view === "causes" ? groups.data?.pages[0]?.items.length : list.data?.pages[0]?.items.length;
   const able = mayRetry(filters);
-  const like = (group: Group) => setWanted({ title: `Retry all like this: ${reasonWords(group.reason)}?`, filter: { ...retryOf(filters), fingerprint: group.fingerprint } });
+  const like = (group: Group) => setWanted({ title: "Retry all like this?", filter: { ...retryOf(filters), fingerprint: group.fingerprint } });
   const all = () => setWanted({ title: narrowed(filters) ? "Retry all that are shown?" : "Retry all failed imports?", filter: retryOf(filters) });
   const empty = <NoFailures narrowed={narrowed(filters)} onClear={() => change(NONE)} />;
   return (
@@ -38,7 +38,7 @@ export default function Failed() {
       />
       {retry && <BulkProgress key={retry} id={retry} onClose={() => change({ retry: null })} />}
       <FilterBar filters={filters} onChange={change} />
-      {fresh > 0 && <div className="mb-4"><Note tone="info" role="status" action={<Button size="sm" onClick={show}>Show</Button>}>{count(fresh, "new failed import")}</Note></div>}
+      {fresh > 0 && <div className="mb-4"><Note tone="info" role="status" action={<Button size="sm" onClick={show}>Show</Button>}>{count(fresh, "call")} failed since this list was read.</Note></div>}
       <Tabs label="How they are listed" tabs={VIEWS} value={view} onChange={(value) => change({ view: value === "causes" ? null : value }, { push: true })}>
         <TabPanel value="causes">
           <Groups

@@ -53,12 +53,10 @@ export default function FailedDetail() {
 }
 
 /** Events of this very call: it came through, or failed again. */
-function useFate(failed: Detail): string | null {
-  const [callId, setCallId] = useState<string | null>(null);
+function useFate(failed: Detail): void {
   useLive("import.completed", (came) => {
     if (failed.event_id === null || came.event_id !== failed.event_id) return;
-    setCallId(came.call_id);
-    queryClient.setQueryData<Detail>(["failed", "one", failed.id], (old) => old && { ...old, status: "resolved", resolved_at: came.imported_at, next_retry_at: null });
+    queryClient.setQueryData<Detail>(["failed", "one", failed.id], (old) => old && { ...old, status: "resolved", call_id: came.call_id, resolved_at: came.imported_at, next_retry_at: null });
     toast.success("The call was imported", { detail: came.title, id: failed.id });
   });
   useLive("import.failed", (again) => {
@@ -66,12 +64,12 @@ function useFate(failed: Detail): string | null {
     void queryClient.invalidateQueries({ queryKey: ["failed", "one", failed.id] });
     if (failed.status === "retrying") toast.error("The call failed again", { detail: again.message, id: failed.id });
   });
-  return callId;
 }
 
 function One({ failed }: { failed: Detail }) {
   const now = useNow();
-  const callId = useFate(failed);
+  useFate(failed);
+  const callId = failed.status === "resolved" ? failed.call_id : null;
   const source = usePlatformName(failed.source_app);
   const advice = nextStep(failed, failed.source_app === "upload" ? "the upload" : source, now);
   const tone = failed.status === "resolved" ? "good" : failed.status === "retrying" || failed.next_retry_at ? "info" : failed.status === "discarded" ? "info" : "warn";
@@ -101,6 +99,7 @@ function One({ failed }: { failed: Detail }) {
               ["Source", source],
               failed.external_id ? ["Known there as", <span key="id" className="inline-flex min-w-0 items-center gap-1"><span className="min-w-0 font-mono text-sm break-all">{failed.external_id}</span><Copy text={failed.external_id} what="the name at the source" /></span>] : null,
               ["Step", stageWords(failed.stage)],
+              failed.call_id && !callId ? ["In the library", <Link key="call" className="link" to={`/calls/${failed.call_id}`}>Open the call as it was imported before</Link>] : null,
               failed.job_id ? ["Import", <Link key="job" className="link" to={`/jobs/${failed.job_id}`}>Show the import it came with</Link>] : null,
               ["Others of this cause", <Link key="like" className="link" to={`/failed?view=calls&fingerprint=${failed.fingerprint}`}>Show all like this</Link>],
             ]}
@@ -122,14 +121,16 @@ function Actions({ failed }: { failed: Detail }) {
   const navigate = useNavigate();
   const [busy, setBusy] = useState(false);
   const [asks, setAsks] = useState(false);
+  const able = canRetry(failed) && !busy;
   const retry = async () => {
     setBusy(true);
+    marked([failed.id], "retrying"); // at once: its end may be told before the answer is here
+    toast.info("On its way again", { detail: "You are told here when it comes through.", id: failed.id });
     try {
       await retryOne(failed.id);
-      marked([failed.id], "retrying");
-      toast.success("On its way again", { detail: "You are told here when it comes through.", id: failed.id });
     } catch (error) {
-      toast.problem("It could not be retried", error);
+      marked([failed.id], failed.status);
+      toast.problem("It could not be retried", error, { id: failed.id });
       void queryClient.invalidateQueries({ queryKey: ["failed", "one", failed.id] });
     } finally {
       setBusy(false);
@@ -143,7 +144,8 @@ function Actions({ failed }: { failed: Detail }) {
   };
   return (
     <>
-      {canRetry(failed) && <Button kind="primary" icon={RiRefreshLine} loading={busy} onClick={() => void retry()}>Retry</Button>}
+      {/* It stays while it is retried, so that neither the focus nor its neighbour moves. */}
+      {(able || failed.status === "retrying") && <Button kind="primary" icon={RiRefreshLine} aria-disabled={!able} onClick={() => able && void retry()}>Retry</Button>}
       {canDiscard(failed) && <Button icon={RiDeleteBinLine} onClick={() => setAsks(true)}>Discard</Button>}
       <ConfirmDialog
         open={asks}

@@ -1,9 +1,10 @@
 // Import Hub: the connected accounts, what they bring in right now, and files to upload. Empty, it shows how to begin.
 import { RiAddLine, RiCloseLine, RiFlashlightLine, RiUpload2Line } from "@remixicon/react";
 import type { ReactNode } from "react";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import type { Source } from "@/api/client";
 import { usePlatforms, useSession, useSources } from "@/api/queries";
+import { useAddress } from "@/lib/address";
 import { Button, ButtonLink, ConfirmDialog, ErrorState, IconButton, Loading, Note, PageHeader, Skeleton } from "@/parts";
 import { disconnect } from "./hub/actions";
 import { useAnyCall, useConnected, useHubLive, useQuota, useRunning } from "./hub/live";
@@ -17,17 +18,11 @@ import { UploadPanel } from "./upload/UploadPanel";
 
 export default function Hub() {
   const sources = useSources();
-  const [params, setParams] = useSearchParams();
+  const [params, change] = useAddress();
   const none = sources.data?.length === 0;
   const anyCall = useAnyCall(none);
   useHubLive();
-  const open = (name: string, value: string | null) =>
-    setParams((old) => {
-      const next = new URLSearchParams(old);
-      if (value === null) next.delete(name);
-      else next.set(name, value);
-      return next;
-    });
+  const open = (name: string, value: string | null) => change({ [name]: value }, { push: value !== null });
   const of = (name: string) => sources.data?.find((each) => each.id === params.get(name));
   const connected = of("connected");
   useConnected(params.get("connected"), connected);
@@ -107,12 +102,13 @@ function Full({ sources, fresh, onOlder, onDisconnect }: { sources: Source[]; fr
 
 /** Just connected: what happens now, and how new calls come at once. */
 function Connected({ source, onClose }: { source: Source; onClose: () => void }) {
+  const syncing = useRunning().some((each) => each.source_id === source.id);
   const platform = usePlatforms().data?.find((each) => each.platform === source.platform);
   return (
     <div className="mb-5">
       <Note tone="good" role="status" action={<IconButton label="Close this note" icon={RiCloseLine} onClick={onClose} className="-my-1.5" />}>
         <p className="font-semibold">{source.display_name} is connected</p>
-        <p>Its first sync runs. New calls come {source.auto_sync ? "by themselves from now on" : "when you press Sync now"}.</p>
+        <p>{syncing || !source.last_sync_at ? "Its first sync runs." : "Its first sync is through."} New calls come {source.auto_sync ? "by themselves from now on" : "when you press Sync now"}.</p>
         {platform?.webhook && <ButtonLink size="sm" icon={RiFlashlightLine} className="mt-2" to={`/connect/${source.platform}?source=${source.id}`}>Get calls at once</ButtonLink>}
       </Note>
     </div>

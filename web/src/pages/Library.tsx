@@ -5,7 +5,7 @@ import { useNavigate, useSearchParams } from "react-router";
 import { count, num } from "@/lib/format";
 import { Button, ButtonLink, EmptyState, PageHeader } from "@/parts";
 import { DataTable } from "@/parts/DataTable";
-import { useCalls, type CallRow } from "./library/calls";
+import { useCalls, type CallRow, type FromLibrary } from "./library/calls";
 import { columnsOf } from "./library/columns";
 import { FilterBar } from "./library/FilterBar";
 import { addressWith, filtersOf, narrowed, NONE, type Filters } from "./library/filters";
@@ -19,7 +19,9 @@ export default function Library() {
   const change = (wanted: Partial<Filters>, options?: { replace?: boolean }) =>
     setAddress((before) => addressWith(before, wanted), { replace: options?.replace, preventScrollReset: true });
   const { q } = filters;
-  const columns = useMemo(() => columnsOf((row) => addressOf(row, q)), [q]);
+  const search = address.toString();
+  const from = useMemo<FromLibrary>(() => ({ library: search ? `/calls?${search}` : "/calls" }), [search]);
+  const columns = useMemo(() => columnsOf((row) => addressOf(row, q), from), [q, from]);
   const loaded = query.data?.pages.reduce((sum, page) => sum + page.items.length, 0) ?? 0;
   return (
     <>
@@ -34,7 +36,7 @@ export default function Library() {
         rowId={(row) => row.id}
         rowName={(row) => row.title}
         rowHeight={62}
-        onRowOpen={(row) => void navigate(addressOf(row, q))}
+        onRowOpen={(row) => void navigate(addressOf(row, q), { state: from })}
         empty={
           narrowed(filters) ? (
             <EmptyState icon={RiSearchLine} title="No call fits" action={<Button onClick={() => change(NONE)}>Clear all</Button>}>

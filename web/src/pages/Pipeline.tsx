@@ -59,7 +59,7 @@ export default function Pipeline() {
 function Shown({ kept: { picture, history }, problem }: { kept: Kept; problem: string | null }) {
   const words = summary(picture);
   const said = useCalm(words, picture.stages.some((each) => !each.healthy));
-  const advised = picture.stages.map((step) => ({ step, reading: readingOf(step) })).filter(({ reading }) => reading.advice);
+  const advised = picture.stages.map((step) => ({ step, reading: readingOf(step, picture.oldest_waiting_seconds) })).filter(({ reading }) => reading.advice).sort((one, other) => Number(other.reading.tone === "bad") - Number(one.reading.tone === "bad"));
   return (
     <>
       <div className="mb-4 flex flex-wrap items-baseline justify-between gap-x-6 gap-y-1">
@@ -68,7 +68,7 @@ function Shown({ kept: { picture, history }, problem }: { kept: Kept; problem: s
       </div>
       <p role="status" className="sr-only">{said}</p>
       {problem && <div className="mb-4"><Note tone="warn" role="status">This is how it was a moment ago: {problem}</Note></div>}
-      <div className="mb-5"><Flow steps={picture.stages} history={history} /></div>
+      <div className="mb-5"><Flow steps={picture.stages} history={history} oldest={picture.oldest_waiting_seconds} /></div>
       {advised.length > 0 && (
         <ul className="mb-5 grid gap-2" aria-label="What needs attention">
           {advised.map(({ step, reading }) => (

@@ -20,7 +20,7 @@ export default function Settings() {
         <section aria-labelledby="section" className="min-w-0">
           <h2 id="section" className="text-xl font-semibold">{section.label}</h2>
           <p className="mt-0.5 mb-5 max-w-[68ch] text-soft text-pretty">{section.lead}</p>
-          {section.roles && !section.roles.includes(role) ? <Gate what={section.label} /> : <section.Part />}
+          {section.roles && !section.roles.includes(role) ? <Gate /> : <section.Part />}
         </section>
       </div>
     </>

@@ -1,6 +1,6 @@
 // Buttons. One primary a view; `loading` keeps the width and says "busy" to screen readers.
 import { RiLoader4Line } from "@remixicon/react";
-import type { ButtonHTMLAttributes, ComponentType, ReactNode, Ref } from "react";
+import type { ButtonHTMLAttributes, ComponentType, MouseEvent, ReactNode, Ref } from "react";
 import { Link, type LinkProps } from "react-router";
 import { cn } from "@/lib/cn";
 
@@ -18,7 +18,7 @@ const KINDS: Record<ButtonKind, string> = {
 function look(kind: ButtonKind, size: ButtonSize, className?: string): string {
   return cn(
     "target relative inline-flex items-center justify-center gap-2 rounded-md font-semibold whitespace-nowrap select-none",
-    "transition-colors disabled:cursor-not-allowed disabled:opacity-50 aria-disabled:opacity-50",
+    "transition-colors disabled:cursor-not-allowed disabled:opacity-50 aria-disabled:cursor-default aria-disabled:opacity-50",
     size === "sm" ? "px-3 text-sm" : "px-4 py-1.5 text-base",
     KINDS[kind],
     className,
@@ -37,9 +37,11 @@ export interface ButtonProps extends Common, Omit<ButtonHTMLAttributes<HTMLButto
   ref?: Ref<HTMLButtonElement>;
 }
 
-export function Button({ kind = "secondary", size = "md", icon: IconPart, loading = false, children, className, disabled, ...rest }: ButtonProps) {
+export function Button({ kind = "secondary", size = "md", icon: IconPart, loading = false, children, className, onClick, ...rest }: ButtonProps) {
+  // While it is busy it takes no clicks, but keeps the keyboard: a disabled button would lose it.
+  const click = loading ? (event: MouseEvent) => event.preventDefault() : onClick;
   return (
-    <button type="button" {...rest} className={look(kind, size, className)} disabled={disabled || loading} aria-busy={loading || undefined}>
+    <button type="button" {...rest} onClick={click} className={look(kind, size, className)} aria-disabled={loading || undefined} aria-busy={loading || undefined}>
       <span className={cn("inline-flex items-center gap-2", loading && "opacity-0")}>
         {IconPart && <IconPart size={18} className="-ml-0.5 shrink-0" />}
         {children}

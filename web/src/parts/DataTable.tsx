@@ -2,7 +2,7 @@
 // arrow keys walk the rows and Enter opens one; below 640 px each row is a stacked card.
 import { useReactTable, getCoreRowModel, type ColumnDef, type Row, type RowData } from "@tanstack/react-table";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
 import type { Pages } from "@/api/queries";
 import { cn } from "@/lib/cn";
 import { useMedia, useNarrow } from "@/lib/media";
@@ -74,21 +74,28 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
   const lg = useMedia("(min-width: 1024px)");
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const definitions = useMemo<ColumnDef<T>[]>(() => columns.map((column) => ({ id: column.id, header: column.header, meta: { column } })), [columns]);
-  const hidden = (column: Column<T>) => (cards ? column.card === "hide" : (column.from === "lg" && !lg) || (column.from === "md" && !md));
+  const visibility = useMemo(() => {
+    const hidden = (column: Column<T>) => (cards ? column.card === "hide" : (column.from === "lg" && !lg) || (column.from === "md" && !md));
+    return Object.fromEntries(columns.map((each) => [each.id, !hidden(each)]));
+  }, [columns, cards, md, lg]);
   const table = useReactTable({
     data: rows,
     columns: definitions,
     getRowId: (row) => rowId(row),
     getCoreRowModel: getCoreRowModel(),
-    state: { columnVisibility: Object.fromEntries(columns.map((each) => [each.id, !hidden(each)])) },
+    state: { columnVisibility: visibility },
   });
-  const shown = table.getVisibleLeafColumns().map((each) => each.columnDef.meta!.column);
+  const shown = useMemo(() => columns.filter((each) => visibility[each.id]), [columns, visibility]);
   const tracks = [selection && "2.5rem", ...shown.map((each) => each.width ?? "minmax(0, 1fr)")].filter(Boolean).join(" ");
   const body = useRef<HTMLDivElement>(null);
   const [margin, setMargin] = useState(0);
   const [focused, setFocused] = useState(0);
   useLayoutEffect(() => {
-    if (body.current) setMargin(body.current.getBoundingClientRect().top + window.scrollY);
+    const measure = () => body.current && setMargin(body.current.getBoundingClientRect().top + window.scrollY);
+    measure();
+    const watch = new ResizeObserver(measure); // what stands above the list may grow
+    watch.observe(document.body);
+    return () => watch.disconnect();
   }, [rows.length, cards]);
   const model = table.getRowModel().rows;
   const virtual = useWindowVirtualizer({
@@ -144,61 +151,63 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
   if (!rows.length) return <div className={FRAME}>{empty}</div>;
   const chosenAll = selection !== undefined && rows.every((each) => selection.selected.has(rowId(each)));
   return (
-    <div
-      role="grid"
-      aria-label={label}
-      aria-rowcount={hasNextPage ? (total ?? -1) : model.length + 1}
-      aria-multiselectable={selection ? true : undefined}
-      aria-busy={query.isPlaceholderData || undefined}
-      className={cn(FRAME, query.isPlaceholderData && "opacity-70")}
-    >
-      <div role="rowgroup" className={cn("sticky top-0 z-10 rounded-t-lg border-b border-line bg-card", cards && !selection && "sr-only")}>
-        <div role="row" aria-rowindex={1} className="grid items-center gap-4 px-4 text-sm font-medium text-soft" style={cards ? undefined : { gridTemplateColumns: tracks }}>
-          {selection && (
-            <div role="columnheader">
-              <Checkbox label="Select all that are loaded" hideLabel={!cards} checked={chosenAll} onChange={() => selection.onChange(chosenAll ? new Set() : new Set(rows.map(rowId)))} />
-            </div>
-          )}
-          {shown.map((each) => (
-            <div key={each.id} role="columnheader" className={cn("py-2.5", each.align === "end" && "text-right", cards && "sr-only")}>{each.header}</div>
-          ))}
+    <div className={cn(FRAME, query.isPlaceholderData && "opacity-70")}>
+      <div
+        role="grid"
+        aria-label={label}
+        aria-rowcount={hasNextPage ? (total ?? -1) : model.length + 1}
+        aria-multiselectable={selection ? true : undefined}
+        aria-busy={query.isPlaceholderData || undefined}
+      >
+        <div role="rowgroup" className={cn("sticky top-0 z-10 rounded-t-lg border-b border-line bg-card", cards && !selection && "sr-only")}>
+          <div role="row" aria-rowindex={1} className="grid items-center gap-4 px-4 text-sm font-medium text-soft" style={cards ? undefined : { gridTemplateColumns: tracks }}>
+            {selection && (
+              <div role="columnheader">
+                <Checkbox label="Select all that are loaded" hideLabel={!cards} checked={chosenAll} onChange={() => selection.onChange(chosenAll ? new Set() : new Set(rows.map(rowId)))} />
+              </div>
+            )}
+            {shown.map((each) => (
+              <div key={each.id} role="columnheader" className={cn("py-2.5", each.align === "end" && "text-right", cards && "sr-only")}>{each.header}</div>
+            ))}
+          </div>
         </div>
-      </div>
-      <div ref={body} role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const row = model[item.index] as Row<T>;
-          const chosen = selection?.selected.has(row.id);
-          const cells = shown.map((each) => <Cell key={each.id} column={each} row={row.original} card={cards} />);
-          const box = selection && (
-            <div role="gridcell">
-              <Checkbox label={`Select ${rowName?.(row.original) ?? "this row"}`} hideLabel checked={chosen ?? false} onChange={() => toggle(row.id)} />
-            </div>
-          );
-          return (
-            <div
-              key={item.key}
-              ref={virtual.measureElement}
-              data-index={item.index}
-              role="row"
-              aria-rowindex={item.index + 2}
-              aria-selected={selection ? chosen : undefined}
-              tabIndex={item.index === Math.min(focused, model.length - 1) || (items[0]?.index === item.index && (focused < item.index || focused > last)) ? 0 : -1}
-              onFocus={() => setFocused(item.index)}
-              onKeyDown={(event) => onKeyDown(event, item.index)}
-              onClick={(event) => onClick(event, row.original)}
-              className={cn(
-                "absolute inset-x-0 top-0 border-b border-line px-4 -outline-offset-2",
-                cards ? "flex gap-3 py-3" : "grid items-center gap-4 py-2",
-                onRowOpen && "cursor-pointer hover:bg-sunken/60",
-                chosen && "bg-accent-wash",
-              )}
-              style={{ transform: `translateY(${item.start - margin}px)`, ...(cards ? {} : { gridTemplateColumns: tracks, minHeight: rowHeight }) }}
-            >
-              {box}
-              {cards ? <div className="flex min-w-0 flex-1 flex-col gap-1">{cells}</div> : cells}
-            </div>
-          );
-        })}
+        <div ref={body} role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const row = model[item.index] as Row<T>;
+            const chosen = selection?.selected.has(row.id);
+            const cells = <Cells columns={shown} row={row.original} card={cards} />;
+            const box = selection && (
+              <div role="gridcell">
+                <Checkbox label={`Select ${rowName?.(row.original) ?? "this row"}`} hideLabel checked={chosen ?? false} onChange={() => toggle(row.id)} />
+              </div>
+            );
+            return (
+              <div
+                key={item.key}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                role="row"
+                aria-rowindex={item.index + 2}
+                aria-selected={selection ? chosen : undefined}
+                tabIndex={item.index === Math.min(focused, model.length - 1) || (items[0]?.index === item.index && (focused < item.index || focused > last)) ? 0 : -1}
+                onFocus={() => setFocused(item.index)}
+                onKeyDown={(event) => onKeyDown(event, item.index)}
+                onClick={(event) => onClick(event, row.original)}
+                className={cn(
+                  "absolute inset-x-0 top-0 border-line px-4 -outline-offset-2",
+                  item.index < model.length - 1 && "border-b",
+                  cards ? "flex gap-3 py-3" : "grid items-center gap-4 py-2",
+                  onRowOpen && "cursor-pointer hover:bg-sunken/60",
+                  chosen && "bg-accent-wash",
+                )}
+                style={{ transform: `translateY(${item.start - margin}px)`, ...(cards ? {} : { gridTemplateColumns: tracks, minHeight: rowHeight }) }}
+              >
+                {box}
+                {cards ? <div className="flex min-w-0 flex-1 flex-col gap-1">{cells}</div> : cells}
+              </div>
+            );
+          })}
+        </div>
       </div>
       <div aria-live="polite" className={cn("px-4 text-center text-sm text-soft", (isFetchingNextPage || isFetchNextPageError) && "py-3")}>
         {isFetchingNextPage && "Loading more…"}
@@ -211,6 +220,11 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
 }
 
 const FRAME = "min-w-0 rounded-lg border border-line bg-card shadow-low";
+
+/** The cells of a row, drawn again only when the row or the columns are others: scrolling moves rows, it does not change them. */
+const Cells = memo(function Cells<T>({ columns, row, card }: { columns: readonly Column<T>[]; row: T; card: boolean }) {
+  return columns.map((each) => <Cell key={each.id} column={each} row={row} card={card} />);
+}) as <T>(props: { columns: readonly Column<T>[]; row: T; card: boolean }) => ReactNode;
 
 function Cell<T>({ column, row, card }: { column: Column<T>; row: T; card: boolean }) {
   const labelled = card && (column.card ?? "line") === "line";

@@ -4,6 +4,7 @@ import { Dialog as Radix } from "radix-ui";
 import { useState, type ReactNode } from "react";
 import { asProblem } from "@/api/client";
 import { cn } from "@/lib/cn";
+import { giveBack } from "@/lib/focus";
 import { Button, IconButton } from "./Button";
 import { Problem } from "./States";
 
@@ -16,12 +17,18 @@ interface Common {
   footer?: ReactNode;
 }
 
+/** A dialog is read from its beginning; a field with autoFocus goes before. */
+function begin(event: Event): void {
+  event.preventDefault();
+  (event.currentTarget as HTMLElement | null)?.focus();
+}
+
 function Frame({ open, onOpenChange, title, lead, children, footer, className }: Common & { className: string }) {
   return (
     <Radix.Root open={open} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-40 animate-fade bg-veil" />
-        <Radix.Content className={cn("fixed z-50 flex flex-col bg-raised shadow-high outline-none", className)} {...(lead ? {} : { "aria-describedby": undefined })}>
+        <Radix.Content onOpenAutoFocus={begin} onCloseAutoFocus={giveBack} className={cn("fixed z-50 flex flex-col bg-raised shadow-high outline-none", className)} {...(lead ? {} : { "aria-describedby": undefined })}>
           <div className="flex items-start justify-between gap-4 px-5 pt-5">
             <div className="min-w-0">
               <Radix.Title className="font-serif text-xl font-semibold">{title}</Radix.Title>

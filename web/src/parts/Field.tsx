@@ -3,6 +3,7 @@ import { RiArrowDownSLine, RiEyeLine, RiEyeOffLine } from "@remixicon/react";
 import { Switch as RadixSwitch } from "radix-ui";
 import { createContext, use, useId, useState, type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes } from "react";
 import { cn } from "@/lib/cn";
+import { useTyped } from "@/lib/typed";
 import { IconButton } from "./Button";
 
 interface Wiring {
@@ -103,7 +104,7 @@ export function Switch({ checked, onChange, label, hideLabel, disabled, help }: 
           <RadixSwitch.Thumb className="block size-5 translate-x-0.5 rounded-full bg-raised shadow-low transition-transform data-[state=checked]:translate-x-[1.125rem]" />
         </RadixSwitch.Root>
       </span>
-      <div className={cn("min-w-0 py-1.5", hideLabel && "sr-only")}>
+      <div className={cn("min-w-0 py-1.5 pointer-coarse:py-2.5", hideLabel && "sr-only")}>
         <label htmlFor={id} className="block">{label}</label>
         {help && <div id={`${id}-help`} className="text-sm text-soft">{help}</div>}
       </div>
@@ -130,16 +131,18 @@ export interface Range {
 export function DateRange({ value, onChange, label, error, min, max }: {
   value: Range; onChange: (range: Range) => void; label: string; error?: string | null; min?: string; max?: string;
 }) {
+  const [from, setFrom] = useTyped(value.from, (day) => onChange({ ...value, from: day }));
+  const [to, setTo] = useTyped(value.to, (day) => onChange({ ...value, to: day }));
   const wrong = error ?? (value.from && value.to && value.from > value.to ? "The first day is after the last one." : null);
   return (
     <fieldset className="min-w-0">
       <legend className="mb-1 font-medium">{label}</legend>
       <div className="grid grid-cols-1 gap-3 min-[420px]:grid-cols-2">
         <Field label="From" error={wrong}>
-          <TextInput type="date" value={value.from} min={min} max={value.to || max} onChange={(event) => onChange({ ...value, from: event.target.value })} />
+          <TextInput type="date" value={from} min={min} max={value.to || max} onChange={(event) => setFrom(event.target.value)} />
         </Field>
         <Field label="To">
-          <TextInput type="date" value={value.to} min={value.from || min} max={max} onChange={(event) => onChange({ ...value, to: event.target.value })} />
+          <TextInput type="date" value={to} min={value.from || min} max={max} onChange={(event) => setTo(event.target.value)} />
         </Field>
       </div>
     </fieldset>

@@ -11,17 +11,22 @@ const OWN = { upload: RiUpload2Line, generic: RiWebhookLine };
 
 /** The name people know a platform by. */
 export function usePlatformName(platform: string | null | undefined): string {
-  const found = usePlatforms().data?.find((each) => each.platform === platform);
-  if (!platform) return "Unknown source";
-  return found?.display_name ?? { upload: "Upload", generic: "Webhook" }[platform] ?? readable(platform);
+  return nameOf(platform, usePlatforms().data);
 }
 
-/** Decorative: the name stands beside it, or is given as `title`. */
-export function PlatformLogo({ platform, size = "md", title }: { platform: string; size?: "sm" | "md" | "lg"; title?: string }) {
-  const logo = usePlatforms().data?.find((each) => each.platform === platform)?.logo;
-  const name = usePlatformName(platform);
+function nameOf(platform: string | null | undefined, known: readonly { platform: string; display_name: string }[] | undefined): string {
+  if (!platform) return "Unknown source";
+  return known?.find((each) => each.platform === platform)?.display_name ?? { upload: "Upload", generic: "Webhook" }[platform] ?? readable(platform);
+}
+
+/** Decorative: the name stands beside it, or is given as `title`; with `named` it says the platform's own name. */
+export function PlatformLogo({ platform, size = "md", title, named }: { platform: string; size?: "sm" | "md" | "lg"; title?: string; named?: boolean }) {
+  const known = usePlatforms().data;
+  const logo = known?.find((each) => each.platform === platform)?.logo;
+  const name = nameOf(platform, known);
   const box = cn("inline-grid shrink-0 place-items-center overflow-hidden rounded-md font-bold select-none", SIZES[size]);
-  const said = title ? { role: "img", "aria-label": title } : { "aria-hidden": true };
+  const words = title ?? (named ? name : undefined);
+  const said = words ? { role: "img", "aria-label": words, title: words } : { "aria-hidden": true };
   if (logo) return <span {...said} className={cn(box, "border border-line bg-card")}><img src={logo} alt="" className="size-[70%] object-contain" /></span>;
   const OwnIcon = OWN[platform as keyof typeof OWN];
   return (

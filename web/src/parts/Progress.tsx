@@ -3,8 +3,8 @@ import { cn } from "@/lib/cn";
 import { num, percent } from "@/lib/format";
 
 /** `value` of `max`; without `max` it only says that something goes on. `label` names it for screen readers. */
-export function Progress({ value, max, label, text, tone = "accent", still, className }: {
-  value?: number; max?: number | null; label: string; /** The words shown; default a percentage. */ text?: string; tone?: "accent" | "good" | "bad"; /** It rests: nothing moves while there is no `max`. */ still?: boolean; className?: string;
+export function Progress({ value, max, label, text, hideText, tone = "accent", still, className }: {
+  value?: number; max?: number | null; label: string; /** The words shown; default a percentage. */ text?: string; /** Says it to screen readers only; the words stand elsewhere. */ hideText?: boolean; tone?: "accent" | "good" | "bad"; /** It rests: nothing moves while there is no `max`. */ still?: boolean; className?: string;
 }) {
   const known = max !== undefined && max !== null && max > 0 && value !== undefined;
   const share = known ? Math.min(1, Math.max(0, value / max)) : 0;
@@ -12,7 +12,7 @@ export function Progress({ value, max, label, text, tone = "accent", still, clas
   const words = text ?? (known ? percent(share) : undefined);
   return (
     <div className={cn("min-w-0", className)}>
-      {words !== undefined && <div className="mb-1.5 text-sm text-soft">{words}</div>}
+      {words !== undefined && !hideText && <div className="mb-1.5 text-sm text-soft">{words}</div>}
       <div
         role="progressbar"
         aria-label={label}

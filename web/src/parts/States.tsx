@@ -39,10 +39,10 @@ export function Note({ tone = "info", children, action, role }: { tone?: "info" 
   const tones = { info: "bg-info-wash text-info", good: "bg-good-wash text-good", warn: "bg-warn-wash text-warn", bad: "bg-bad-wash text-bad" };
   const IconPart = tone === "bad" || tone === "warn" ? RiErrorWarningLine : RiInformationLine;
   return (
-    <div role={role} className={cn("flex items-start gap-3 rounded-md px-3 py-2.5", tones[tone])}>
-      <IconPart size={20} className="mt-0.5 shrink-0" />
-      <div className="min-w-0 flex-1 text-ink">{children}</div>
-      {action && <div className="shrink-0">{action}</div>}
+    <div role={role} className={cn("flex items-start gap-3 rounded-md px-3 py-2.5", Boolean(action) && "max-sm:flex-wrap sm:items-center", tones[tone])}>
+      <IconPart size={20} className={cn("mt-0.5 shrink-0", Boolean(action) && "sm:mt-0")} />
+      <div className={cn("min-w-0 flex-1 text-ink", Boolean(action) && "max-sm:basis-48")}>{children}</div>
+      {action && <div className="shrink-0 max-sm:ml-8">{action}</div>}
     </div>
   );
 }

@@ -98,7 +98,7 @@ async function copyText(text: string): Promise<boolean> {
 export function CopyBox({ text, what }: { text: string; what: string }) {
   return (
     <div className="flex items-center gap-1 rounded-md border border-line bg-sunken pl-3">
-      <code className="min-w-0 flex-1 overflow-x-auto py-2 text-sm whitespace-nowrap">{text}</code>
+      <code className="min-w-0 flex-1 py-2 text-sm break-all">{text}</code>
       <Copy text={text} what={what} />
     </div>
   );

@@ -26,7 +26,8 @@ COMMENT ON COLUMN workspaces.window_from IS 'historical imports and scheduled sy
 -- Calls -------------------------------------------------------------------------------------------------------------
 
 ALTER TABLE recordings ADD COLUMN source_id uuid;
-CREATE INDEX recordings_of_account ON recordings (workspace_id, source_id) WHERE source_id IS NOT NULL;
+CREATE INDEX recordings_of_account ON recordings (workspace_id, source_id, imported_at DESC, recording_id DESC)
+    WHERE source_id IS NOT NULL;
 COMMENT ON COLUMN recordings.source_id IS 'the connected account that brought it; stays after the account is disconnected';
 
 CREATE TABLE erased_calls (

@@ -31,10 +31,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
         OR EXISTS (SELECT FROM jsonb_array_elements(participants) p WHERE strpos(lower(p ->> 'name'), speaker) > 0)
 $$;
 
--- As search_calls_v1, with a speaker.
+-- As search_calls_v1, with the account that brought the call, and a speaker.
 CREATE FUNCTION search_calls_v2(
-    words text, source text, participant text, speaker text, since timestamptz, until timestamptz, before timestamptz,
-    before_id uuid, at_most integer
+    words text, source text, account uuid, participant text, speaker text, since timestamptz, until timestamptz,
+    before timestamptz, before_id uuid, at_most integer
 ) RETURNS SETOF uuid LANGUAGE plpgsql STABLE ROWS 50 SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp AS $door$
 DECLARE
@@ -49,6 +49,7 @@ BEGIN
             ORDER BY imported_at DESC, recording_id DESC LIMIT 2000
         ) r
         WHERE r.search @@ wanted AND callstream_fits(r, source, participant, since, until)
+          AND (account IS NULL OR r.source_id = account)
           AND (speaker IS NULL OR strpos(r.speakers, speaker) > 0
             OR (r.speakers IS NULL AND callstream_speaks_v1(r.segments, r.participants, speaker)))
         ORDER BY r.imported_at DESC, r.recording_id DESC LIMIT at_most);
@@ -58,6 +59,7 @@ BEGIN
                 SELECT r.recording_id, r.imported_at FROM recordings r
                 WHERE r.workspace_id = callstream_workspace() AND r.search @@ wanted
                   AND callstream_fits(r, source, participant, since, until)
+                  AND (account IS NULL OR r.source_id = account)
                   AND (speaker IS NULL OR strpos(r.speakers, speaker) > 0
                       OR (r.speakers IS NULL AND callstream_speaks_v1(r.segments, r.participants, speaker))))
             SELECT recording_id FROM hits

@@ -6,15 +6,16 @@ SELECT recording_id, source_app, external_id, title, recording_start_time, durat
 FROM recordings
 WHERE workspace_id = $1
   AND ($2::text IS NULL OR source_app || '' = $2)
-  AND ($3::text IS NULL OR EXISTS (
+  AND ($3::uuid IS NULL OR source_id = $3)
+  AND ($4::text IS NULL OR EXISTS (
       SELECT FROM jsonb_array_elements(participants) p
-      WHERE strpos(lower(concat_ws(' ', p ->> 'name', p ->> 'email', p ->> 'phone')), lower($3)) > 0))
-  AND ($4::text IS NULL OR strpos(speakers, $4) > 0
-      OR (speakers IS NULL AND callstream_speaks_v1(segments, participants, $4)))
-  AND ($5::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) >= $5)
-  AND ($6::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) < $6)
-  AND ($7::timestamptz IS NULL OR (imported_at, recording_id) < ($7, $8::uuid))
-ORDER BY imported_at DESC, recording_id DESC LIMIT $9
+      WHERE strpos(lower(concat_ws(' ', p ->> 'name', p ->> 'email', p ->> 'phone')), lower($4)) > 0))
+  AND ($5::text IS NULL OR strpos(speakers, $5) > 0
+      OR (speakers IS NULL AND callstream_speaks_v1(segments, participants, $5)))
+  AND ($6::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) >= $6)
+  AND ($7::timestamptz IS NULL OR coalesce(recording_start_time, imported_at) < $7)
+  AND ($8::timestamptz IS NULL OR (imported_at, recording_id) < ($8, $9::uuid))
+ORDER BY imported_at DESC, recording_id DESC LIMIT $10
 
 -- search_calls --
 -- The calls whose title or transcript fit $2, read as a search engine reads a query. The door filters and cuts as
@@ -23,7 +24,7 @@ SELECT recording_id, source_app, external_id, title, recording_start_time, durat
        metadata_quality, source_metadata, imported_at, updated_at, import_job_id, source_id,
        media ->> 'ref' IS NOT NULL AS has_media, full_transcript <> '' IS TRUE OR segments <> '[]' AS has_transcript,
        left(full_transcript, 120000) AS searched, websearch_to_tsquery('simple', $2)::text AS wanted
-FROM search_calls_v2($2, $3, $4, $5, $6, $7, $8, $9, $10) AS found (recording_id)
+FROM search_calls_v2($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS found (recording_id)
 JOIN recordings USING (recording_id)
 WHERE workspace_id = $1
 ORDER BY imported_at DESC, recording_id DESC

@@ -1,6 +1,6 @@
 // Beside the transcript: what is known of the call, who spoke, where it came from.
 import { Link } from "react-router";
-import { useSources } from "@/api/queries";
+import { useSession, useSources } from "@/api/queries";
 import type { Shape } from "@/api/client";
 import { percent } from "@/lib/format";
 import { readable } from "@/lib/words";
@@ -48,6 +48,8 @@ function Person({ name, speaker, children }: { name: string; speaker: Speaker | 
 }
 
 export function Origin({ call }: { call: Detail }) {
+  const role = useSession().data?.role;
+  const replay = `/replay?${new URLSearchParams({ source: call.source_app, call: call.external_id }).toString()}`;
   const platform = usePlatformName(call.source_app);
   const source = useSources().data?.find((each) => each.id === call.source_id);
   return (
@@ -60,6 +62,7 @@ export function Origin({ call }: { call: Detail }) {
           call.updated_at !== call.imported_at ? ["Updated", <Time key="u" at={call.updated_at} />] : null,
           call.import_job_id ? ["Import", <Link key="j" to={`/jobs/${call.import_job_id}`} className="link">Show the job</Link>] : ["Import", "Sent by the source"],
           ["Details", QUALITY[call.metadata_quality]],
+          role === "owner" || role === "support" ? ["Replay", <Link key="r" to={replay} className="link">Read it again</Link>] : null,
           call.language ? ["Language", languageOf(call.language)] : null,
           ["Length", <Duration key="d" seconds={call.duration_seconds} />],
           ["Id there", <span key="x" className="flex min-w-0 items-center gap-1"><code className="min-w-0 truncate" title={call.external_id}>{call.external_id}</code><Copy text={call.external_id} what="the id" /></span>],

@@ -38,7 +38,7 @@ export function EraseDialog({ id, title, open, onOpenChange }: { id: string; tit
       open={open}
       onOpenChange={change}
       title="Erase this call?"
-      lead={<>“{title}” cannot be brought back afterwards, by nobody.</>}
+      lead={<>Once erased, “{title}” cannot be brought back.</>}
       footer={
         <>
           <Button onClick={() => change(false)}>Keep it</Button>

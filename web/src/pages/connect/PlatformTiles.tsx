@@ -1,18 +1,19 @@
 // All platforms as tiles, with a search. A tile leads to the way in.
 import { RiAddLine, RiSearchLine } from "@remixicon/react";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import type { Shape } from "@/api/client";
 import { usePlatforms, useSources } from "@/api/queries";
+import { useAddress } from "@/lib/address";
 import { cn } from "@/lib/cn";
+import { useTyped } from "@/lib/typed";
 import { Badge, Button, EmptyState, ErrorState, Field, Loading, PlatformLogo, Skeleton, TextInput } from "@/parts";
 import { brings, matches } from "./words";
 
 export function PlatformTiles({ compact }: { compact?: boolean }) {
   const platforms = usePlatforms();
   const sources = useSources().data;
-  const [params, setParams] = useSearchParams();
-  const asked = params.get("q") ?? "";
-  const search = (text: string) => setParams((old) => set(old, text), { replace: true });
+  const [params, change] = useAddress();
+  const [asked, search] = useTyped(params.get("q") ?? "", (q) => change({ q }));
   if (platforms.isError && !platforms.data) return <ErrorState error={platforms.error} onRetry={platforms.refetch} />;
   const shown = (platforms.data ?? []).filter((each) => (each.auths.length > 0 || (each.webhook && !compact)) && matches(each, asked)).sort((a, b) => rank(a) - rank(b));
   const grid = cn("grid gap-2.5", compact ? "grid-cols-1 min-[420px]:grid-cols-2" : "min-[480px]:grid-cols-2 lg:grid-cols-3");
@@ -56,10 +57,3 @@ export function PlatformTiles({ compact }: { compact?: boolean }) {
 }
 
 const rank = (platform: Shape<"Platform">) => (platform.auths.length ? 0 : 1);
-
-function set(old: URLSearchParams, text: string): URLSearchParams {
-  const next = new URLSearchParams(old);
-  if (text) next.set("q", text);
-  else next.delete("q");
-  return next;
-}

@@ -1,6 +1,6 @@
 // The ways into a platform: tabs where there are several, and in each what it needs.
-import { useSearchParams } from "react-router";
 import type { Shape, Source } from "@/api/client";
+import { useAddress } from "@/lib/address";
 import { Card, TabPanel, Tabs } from "@/parts";
 import { FormWay } from "./FormWay";
 import { SignInWay } from "./SignInWay";
@@ -14,15 +14,14 @@ export interface WayProps {
 }
 
 export function Wizard({ platform, again }: { platform: Shape<"Platform">; again: Source | undefined }) {
-  const [params, setParams] = useSearchParams();
+  const [params, change] = useAddress();
   const ways = waysOf(platform);
   const usual = ways.find((each) => each.kind === again?.credential?.kind) ?? ways[0]!;
   const chosen = ways.find((each) => each.kind === params.get("way")) ?? usual;
-  const choose = (kind: string) => setParams((old) => new URLSearchParams([...[...old].filter(([name]) => name !== "way"), ["way", kind]]), { replace: true });
   if (ways.length === 1) return <Card as="div"><Way platform={platform} way={chosen} again={again} /></Card>;
   return (
     <Card as="div">
-      <Tabs label="How to connect" value={chosen.kind} onChange={choose} tabs={ways.map((each) => ({ value: each.kind, label: wayName(each, platform) }))}>
+      <Tabs label="How to connect" value={chosen.kind} onChange={(way) => change({ way })} tabs={ways.map((each) => ({ value: each.kind, label: wayName(each, platform) }))}>
         {ways.map((each) => <TabPanel key={each.kind} value={each.kind}><Way platform={platform} way={each} again={again} /></TabPanel>)}
       </Tabs>
     </Card>

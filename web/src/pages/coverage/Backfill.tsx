@@ -12,8 +12,8 @@ import { stretchWords, type Stretch } from "./days";
 const REST = 500;
 const FIRST_MENTIONED = 30;
 
-export function Backfill({ source, gap, onClose, onBegun }: {
-  source: Source; /** What is missing; null lets one choose days. */ gap: Stretch | null; onClose: () => void; onBegun: (job: string, stretch: Stretch) => void;
+export function Backfill({ source, stretch: given, missing, onClose, onBegun }: {
+  source: Source; /** What to import; null lets one choose days. */ stretch: Stretch | null; /** It is a gap. */ missing: boolean; onClose: () => void; onBegun: (job: string, stretch: Stretch) => void;
 }) {
   const now = useNow();
   const [range, setRange] = useState<Range>({ from: shifted(dayOf(now), -FIRST_MENTIONED), to: dayOf(now) });
@@ -21,9 +21,9 @@ export function Backfill({ source, gap, onClose, onBegun }: {
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState<unknown>(null);
   const [opened] = useState(now);
-  const wanted = useRested(JSON.stringify(gap ?? range), REST, gap !== null);
-  const stretch = gap ?? stretchOfDays(range, opened);
-  const settled = wanted === JSON.stringify(gap ?? range);
+  const wanted = useRested(JSON.stringify(given ?? range), REST, given !== null);
+  const stretch = given ?? stretchOfDays(range, opened);
+  const settled = wanted === JSON.stringify(given ?? range);
   const body = stretch && { from: stretch.from.toISOString(), to: stretch.to.toISOString() };
   const preview = useQuery({
     queryKey: ["coverage", source.id, "preview", body?.from, body?.to],
@@ -55,22 +55,22 @@ export function Backfill({ source, gap, onClose, onBegun }: {
     <Dialog
       open
       onOpenChange={(open) => !open && onClose()}
-      title={gap ? "Backfill this gap?" : "Import a time again"}
-      lead={gap ? <>{stretchWords(gap)}, from {source.display_name} ({source.account}).</> : `Calls of ${source.display_name} (${source.account}). What is in your library already is skipped.`}
+      title={missing ? "Backfill this gap?" : given ? "Import this time again?" : "Import a time again"}
+      lead={given ? <>{stretchWords(given)}, from {source.display_name} ({source.account}).</> : `Calls of ${source.display_name} (${source.account}). What is in your library already is skipped.`}
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" loading={busy} disabled={!stretch || stopped} onClick={() => void start()}>{gap ? "Start backfill" : "Start import"}</Button>
+          <Button kind="primary" loading={busy} disabled={!stretch || stopped} onClick={() => void start()}>{missing ? "Start backfill" : "Start import"}</Button>
         </>
       }
     >
       <div className="grid gap-4">
-        {!gap && <DateRange label="Which days" value={range} onChange={setRange} max={dayOf(now)} />}
+        {!given && <DateRange label="Which days" value={range} onChange={setRange} max={dayOf(now)} />}
         <div className="min-h-24" aria-live="polite">
           {trouble !== null ? (
             <Problem sentence={asProblem(trouble).sentence} action={stopped ? <ButtonLink size="sm" to="/">To the Import Hub</ButtonLink> : undefined} />
           ) : preview.data && settled ? (
-            <Expected found={preview.data} name={source.display_name} />
+            <Expected found={preview.data} name={source.display_name} missing={missing} />
           ) : (
             stretch && (
               <div className="rounded-md bg-sunken px-4 py-3">
@@ -85,11 +85,11 @@ export function Backfill({ source, gap, onClose, onBegun }: {
   );
 }
 
-function Expected({ found, name }: { found: Shape<"Preview">; name: string }) {
+function Expected({ found, name, missing }: { found: Shape<"Preview">; name: string; missing: boolean }) {
   const { call_count: calls, at_least, pricing, estimated_duration_seconds: seconds } = found;
   const free = pricing.free_calls_included ?? null;
   const title = calls === null ? `${name} does not say how many` : calls === 0 ? `${name} has no calls there` : `${at_least ? "At least " : ""}${count(calls, "call")}`;
-  const long = calls === 0 ? "Start it all the same: then the time counts as imported, and the gap closes." : seconds === null ? "How long it takes shows as it goes on." : seconds < 60 ? "Takes less than a minute." : `Takes about ${duration(seconds)}.`;
+  const long = calls === 0 ? (missing ? "Start it all the same: then the time counts as imported, and the gap closes." : "There is nothing to import.") : seconds === null ? "How long it takes shows as it goes on." : seconds < 60 ? "Takes less than a minute." : `Takes about ${duration(seconds)}.`;
   return (
     <div className="grid gap-2">
       <div className="rounded-md bg-sunken px-4 py-3">

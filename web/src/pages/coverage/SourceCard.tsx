@@ -17,10 +17,11 @@ export function SourceCard({ source, until, months }: { source: Source; until: s
   const now = useNow();
   const found = useCoverage(source.id);
   const [begun, setBegun] = useState<{ job: string; stretch: Stretch } | null>(null);
-  const [asking, setAsking] = useState<{ gap: Stretch | null } | null>(null);
-  const job = useImportOf(source, begun?.job ?? null);
-  const running = begun && job?.id === begun.job ? begun.stretch : null;
+  const [asking, setAsking] = useState<{ stretch: Stretch | null; missing?: boolean } | null>(null);
+  const underWay = useImportOf(source, begun?.job ?? null);
+  const running = begun && underWay?.id === begun.job ? begun.stretch : null;
   const known = knownOf(found.data);
+  const job = underWay?.job_type === "sync" && known ? null : underWay; // the syncs between are nobody's business here
   const name = `${source.display_name}, ${source.account}`;
   return (
     <Card as="article">
@@ -34,7 +35,7 @@ export function SourceCard({ source, until, months }: { source: Source; until: s
             <p className="truncate text-sm text-soft">{source.account}</p>
           </div>
         </div>
-        <Button size="sm" icon={RiCalendarEventLine} onClick={() => setAsking({ gap: null })}>Import a time again</Button>
+        <Button size="sm" icon={RiCalendarEventLine} onClick={() => setAsking({ stretch: null })}>Import a time again</Button>
       </div>
       {found.isPending ? (
         <StripSkeleton months={months} />
@@ -44,14 +45,14 @@ export function SourceCard({ source, until, months }: { source: Source; until: s
         <>
           <p className="mb-3">{summary(source, known, job)} {known && <span className="text-soft">Read until <Time at={known.to} as="relative" />.</span>}</p>
           {source.state === "error" && source.error_message && <p className="mb-3 text-bad">{source.error_message} <Link to="/" className="link">Mend it in the Import Hub</Link></p>}
-          <Strip months={monthsOf(until, months, known, now)} name={name} running={running} onPick={(chosen) => setAsking({ gap: stretchOf(chosen, known, now) })} />
+          <Strip months={monthsOf(until, months, known, now)} name={name} running={running} onPick={(chosen) => setAsking({ stretch: stretchOf(chosen, known, now), missing: chosen.kind === "gap" })} />
           {job && (
             <div className="mt-3" aria-live="polite">
               {job.status === "waiting" ? <p className="text-sm text-soft">{jobLine(job, now)}</p> : <Progress value={job.processed_calls} max={job.total_calls || null} label={`Import of ${source.display_name}`} text={begun?.job === job.id ? jobLine(job, now).replace("Syncing", "Backfilling") : jobLine(job, now)} />}
               <Link to={`/jobs/${job.id}`} className="link mt-1 inline-block text-sm">Show the job</Link>
             </div>
           )}
-          {known && <Gaps gaps={known.gaps} busy={running} onBackfill={(gap) => setAsking({ gap })} />}
+          {known && <Gaps gaps={known.gaps} busy={running} onBackfill={(stretch) => setAsking({ stretch, missing: true })} />}
           {source.found_by_poll > 0 && (
             <p className="mt-3 text-sm text-soft">
               {count(source.found_by_poll, "call")} {source.found_by_poll === 1 ? "was" : "were"} found by a sync although {source.display_name} should have announced {source.found_by_poll === 1 ? "it" : "them"} at once.
@@ -60,7 +61,7 @@ export function SourceCard({ source, until, months }: { source: Source; until: s
           )}
         </>
       )}
-      {asking && <Backfill source={source} gap={asking.gap} onClose={() => setAsking(null)} onBegun={(id, stretch) => setBegun({ job: id, stretch })} />}
+      {asking && <Backfill source={source} stretch={asking.stretch} missing={asking.missing ?? false} onClose={() => setAsking(null)} onBegun={(id, stretch) => setBegun({ job: id, stretch })} />}
     </Card>
   );
 }

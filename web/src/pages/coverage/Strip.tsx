@@ -68,6 +68,11 @@ export function Strip({ months, name, running, onPick }: {
         {months.map((month) => (
           <div key={month.month} role="row" className="grid gap-x-3 gap-y-1 sm:grid-cols-[5.25rem_minmax(0,1fr)] sm:items-center">
             <span role="rowheader" className="text-sm text-soft">{monthWords(month.month)}</span>
+            {weeks && (
+              <div aria-hidden="true" className="grid grid-cols-7 gap-1 text-center text-xs text-soft">
+                {WEEKDAYS.map((each) => <span key={each}>{each}</span>)}
+              </div>
+            )}
             <div role="presentation" className="grid grid-cols-7 gap-1 sm:grid-cols-[repeat(31,minmax(0,1fr))] sm:gap-[3px]">
               {month.days.map((day, index) => (
                 <Cell
@@ -146,3 +151,6 @@ function touches(day: string, { from, to }: Stretch): boolean {
 }
 
 const monthWords = (month: string) => new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric" }).format(startOf(`${month}-01`));
+
+/** Monday to Sunday, short. 5 January 2026 was a Monday. */
+const WEEKDAYS = Array.from({ length: 7 }, (_, at) => new Intl.DateTimeFormat(undefined, { weekday: "short" }).format(new Date(2026, 0, 5 + at)));

@@ -24,7 +24,9 @@ export function knownOf(found: Shape<"Coverage"> | undefined): Known | null {
   return { from: new Date(found.from), to: new Date(found.to), gaps: found.gaps.map(stretchOfSpan) };
 }
 
-const stretchOfSpan = (span: Shape<"Span">): Stretch => ({ from: new Date(span.from), to: new Date(span.to) });
+/** The API counts in millionths of a second and a Date in thousandths: rounded up, else what is left over stays a gap. */
+const stretchOfSpan = (span: Shape<"Span">): Stretch => ({ from: new Date(span.from), to: new Date(+new Date(span.to) + (FINER.test(span.to) ? 1 : 0)) });
+const FINER = /\.\d{3}\d*[1-9]/;
 
 /** A sync went through and nothing was missing: what is known reaches further, and nobody has to be asked. */
 function reachFurther(id: string, job: Job): boolean {

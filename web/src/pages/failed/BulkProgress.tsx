@@ -1,13 +1,12 @@
 // How far a retry of many is. Its id stands in the address, so that a reload or a shared link shows it again.
 import { RiCloseLine } from "@remixicon/react";
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useEffectEvent, useRef } from "react";
-import { api, asProblem, data, type Shape } from "@/api/client";
+import { asProblem, type Shape } from "@/api/client";
 import { queryClient } from "@/api/queries";
 import { useCalm } from "@/lib/calm";
 import { count, num } from "@/lib/format";
 import { Card, IconButton, Note, Progress, StackedBar, Time, toast } from "@/parts";
-import { reread } from "./data";
+import { reread, useBulk } from "./data";
 
 type Bulk = Shape<"BulkRetry">;
 
@@ -24,13 +23,7 @@ function ends(bulk: Bulk): string[] {
 }
 
 export function BulkProgress({ id, onClose }: { id: string; onClose: () => void }) {
-  const found = useQuery({
-    queryKey: ["failed-retry", id],
-    placeholderData: undefined,
-    staleTime: 0,
-    refetchInterval: ({ state }) => (state.data?.finished_at || (state.error && !asProblem(state.error).passing) ? false : 1000),
-    queryFn: () => data(api.GET("/api/failed-imports/retries/{bulk_retry_id}", { params: { path: { bulk_retry_id: id } } })),
-  });
+  const found = useBulk(id);
   const bulk = found.data;
   const running = useRef(begun.has(id));
   const told = useEffectEvent((after: Bulk) => {
@@ -69,7 +62,7 @@ export function BulkProgress({ id, onClose }: { id: string; onClose: () => void 
         </div>
         <IconButton label="Close the progress" icon={RiCloseLine} onClick={onClose} className="-mt-1 -mr-1.5" />
       </div>
-      <div className="sr-only"><Progress label="Progress of the retry" value={bulk.total ? bulk.resolved + bulk.failed_again + bulk.discarded : 1} max={bulk.total || 1} text={words} /></div>
+      <div className="sr-only"><Progress label="Progress of the retry" value={bulk.total ? bulk.resolved + bulk.failed_again + bulk.discarded : 1} max={bulk.total || 1} text={words} hideText /></div>
       <StackedBar
         label="Retried"
         total={bulk.total}

@@ -1,7 +1,7 @@
 // Failed imports as the page keeps them: read page by page, changed in place by live events and by what one does.
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, data, type Shape } from "@/api/client";
+import { api, asProblem, data, type Shape } from "@/api/client";
 import { useLive } from "@/api/events";
 import { queryClient, useList, type Pages } from "@/api/queries";
 import { failedAgainIn, resolvedIn, withStatus } from "./change";
@@ -53,6 +53,18 @@ function change(by: (pages: Pages<Failed>) => Pages<Failed>): void {
   }
 }
 
+/** How far a retry of many is, looked at every second until it is over. */
+export function useBulk(id: string | null) {
+  return useQuery({
+    queryKey: ["failed-retry", id],
+    enabled: id !== null,
+    placeholderData: undefined,
+    staleTime: 0,
+    refetchInterval: ({ state }) => (state.data?.finished_at || (state.error && !asProblem(state.error).passing) ? false : 1000),
+    queryFn: () => data(api.GET("/api/failed-imports/retries/{bulk_retry_id}", { params: { path: { bulk_retry_id: id ?? "" } } })),
+  });
+}
+
 /** These were retried or discarded: say so wherever they stand. */
 export function marked(ids: readonly string[], status: Failed["status"]): void {
   const meant = new Set(ids);
@@ -63,8 +75,9 @@ export function marked(ids: readonly string[], status: Failed["status"]): void {
 
 export const reread = (): Promise<void> => queryClient.invalidateQueries({ queryKey: ["failed"] });
 
-/** Keeps what is shown current; answers how many new ones there are that no list shows yet, and how to show them. */
-export function useFailedLive(): { fresh: number; show: () => void } {
+/** Keeps what is shown current; answers how many failed that no list shows yet, and how to show them. `retrying`: a retry of
+ * many runs, whose own progress tells what fails again. */
+export function useFailedLive(retrying: boolean): { fresh: number; show: () => void } {
   const [fresh, setFresh] = useState(0);
   useLive("import.completed", (came) => change((pages) => resolvedIn(pages, came.event_id, came.imported_at)));
   useLive("import.failed", (failure) => {
@@ -74,7 +87,7 @@ export function useFailedLive(): { fresh: number; show: () => void } {
       known ||= after !== null;
       return after ?? pages;
     });
-    if (!known) setFresh((many) => many + 1);
+    if (!known && !retrying) setFresh((many) => many + 1);
   });
   const show = () => {
     setFresh(0);

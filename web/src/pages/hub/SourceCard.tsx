@@ -41,10 +41,10 @@ export function SourceCard({ source, platform, jobs, mayChange, fresh, onOlder, 
           {mayChange && pulls && <Schedule source={source} />}
         </div>
         <div className="mt-1.5 min-h-21 flex-1">
-          {source.state === "error" && !job ? <Trouble source={source} mayChange={mayChange} /> : job ? <Moving source={source} job={job} more={jobs.length - 1} /> : <Resting source={source} pulls={pulls} />}
+          {source.state === "error" ? <Trouble source={source} mayChange={mayChange} /> : job ? <Moving source={source} job={job} more={jobs.length - 1} /> : <Resting source={source} pulls={pulls} />}
         </div>
         <p className="mt-2 text-sm text-soft">
-          <Link className="link font-semibold text-ink" to={`/calls?source_id=${source.id}`}><Num value={source.calls_imported} /> {source.calls_imported === 1 ? "call" : "calls"} imported</Link>
+          <Link className="link font-semibold text-ink" to={`/calls?source=${source.platform}`}><Num value={source.calls_imported} /> {source.calls_imported === 1 ? "call" : "calls"} imported</Link>
           {source.waiting_calls > 0 && <span title={`${source.display_name} does not have them ready yet. They come by themselves.`}>, {count(source.waiting_calls, "more", "more")} to come</span>}
         </p>
         <div className="mt-3 -mb-1 flex flex-wrap items-center justify-between gap-2 border-t border-line pt-3">
@@ -53,7 +53,7 @@ export function SourceCard({ source, platform, jobs, mayChange, fresh, onOlder, 
           ) : (
             <span className="py-1.5 text-sm text-soft">Connected by a colleague</span>
           )}
-          {mayChange && pulls && <SyncNow source={source} busy={jobs.length > 0} />}
+          {mayChange && pulls && source.state !== "error" && <SyncNow source={source} busy={jobs.length > 0} />}
         </div>
       </article>
     </Card>
@@ -157,7 +157,7 @@ function More({ source, platform, pulls, mayChange, onOlder, onDisconnect }: Omi
   const items: (MenuItem | null)[] = [
     ...(pulls && mayChange ? [{ label: "Import older calls…", icon: RiHistoryLine, onSelect: onOlder, disabled: source.state !== "active" }] : []),
     ...(pulls ? [{ label: "Coverage", icon: RiCalendarCheckLine, onSelect: () => void navigate(`/coverage?source=${source.id}`) }] : []),
-    { label: "Show its calls", icon: RiPlayListLine, onSelect: () => void navigate(`/calls?source_id=${source.id}`) },
+    { label: "Show its calls", icon: RiPlayListLine, onSelect: () => void navigate(`/calls?source=${source.platform}`) },
     ...(mayChange
       ? [
           null,

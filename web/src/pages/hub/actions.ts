@@ -10,6 +10,7 @@ type Change = Partial<Pick<Source, "auto_sync" | "sync_frequency_minutes" | "kee
 export async function syncNow(source: Source): Promise<void> {
   try {
     const { job_id } = await data(api.POST("/api/sources/{source_id}/sync", { params: { path: { source_id: source.id } } }));
+    changeSource(source.id, { state: "active", error_reason: null, error_message: null });
     await jobBegan(job_id, source.display_name);
     void rereadSource(source.id);
   } catch (error) {

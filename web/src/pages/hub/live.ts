@@ -44,7 +44,9 @@ export const findSource = (id: string): Source | undefined => queryClient.getQue
 /** One source as it is now. Nothing happens when it is gone. */
 export async function rereadSource(id: string): Promise<void> {
   try {
-    putSource(await data(api.GET("/api/sources/{source_id}", { params: { path: { source_id: id } } })));
+    const source = await data(api.GET("/api/sources/{source_id}", { params: { path: { source_id: id } } }));
+    putSource(source);
+    if (source.state === "error") await Promise.all([JOBS, ["job"]].map((queryKey) => queryClient.invalidateQueries({ queryKey }))); // its imports have ended with it
   } catch {
     // It is gone, or the API is away for a moment: the next event or look finds out.
   }

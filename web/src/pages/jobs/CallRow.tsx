@@ -37,9 +37,9 @@ function Leads({ call }: { call: JobCall }) {
 }
 
 export const CALL_COLUMNS: readonly Column<JobCall>[] = [
-  { id: "name", header: "Call", width: "minmax(12rem, 2fr)", card: "title", cell: (call) => <Name call={call} /> },
-  { id: "state", header: "State", width: "9.5rem", cell: (call) => <StatusBadge of="call" state={call.status} /> },
-  { id: "said", header: "What is said of it", width: "minmax(12rem, 2fr)", card: "plain", cell: (call) => <Said call={call} /> },
-  { id: "at", header: "Changed", width: "8rem", from: "lg", cell: (call) => <Time at={call.updated_at} as="relative" className="text-sm text-soft" /> },
-  { id: "leads", header: "More", width: "6rem", align: "end", card: "plain", cell: (call) => <Leads call={call} /> },
+  { id: "name", header: "Call", width: "minmax(11rem, 2.2fr)", card: "title", cell: (call) => <Name call={call} /> },
+  { id: "state", header: "State", width: "8.25rem", cell: (call) => <StatusBadge of="call" state={call.status} /> },
+  { id: "said", header: "What is said of it", width: "minmax(11rem, 1.8fr)", card: "plain", cell: (call) => <Said call={call} /> },
+  { id: "at", header: "Changed", width: "7rem", from: "lg", cell: (call) => <Time at={call.updated_at} as="relative" className="text-sm text-soft" /> },
+  { id: "leads", header: "More", width: "5.25rem", align: "end", card: "plain", cell: (call) => <Leads call={call} /> },
 ];

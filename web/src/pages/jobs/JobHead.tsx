@@ -29,7 +29,7 @@ export function JobHead({ job }: { job: Job }) {
       <p role="status" className="sr-only">{said}</p>
       {!over && (
         <div className={counting ? "mb-4" : "sr-only"}>
-          <Progress label="How far this import is" value={job.processed_calls} max={counting ? null : job.total_calls} text={counting ? "" : words} />
+          <Progress label="How far this import is" value={job.processed_calls} max={counting ? null : job.total_calls} text={words} hideText />
         </div>
       )}
       <StackedBar className={counting ? "hidden" : undefined} label="Calls" parts={partsOf(job)} total={job.total_calls} />

@@ -5,7 +5,7 @@ import { isOver, waitingSentence } from "@/lib/jobs";
 import { jobTypeWords } from "@/lib/words";
 import { PlatformLogo, StackedBar, StatusBadge, Time, useNow } from "@/parts";
 import type { Column } from "@/parts/DataTable";
-import { useJobSource } from "./data";
+import { platformOf, useJobSource } from "./data";
 import { countWords, farWords, longWords, partsOf } from "./words";
 
 function What({ job }: { job: Job }) {
@@ -13,7 +13,7 @@ function What({ job }: { job: Job }) {
   const kind = jobTypeWords(job.job_type);
   return (
     <span className="flex min-w-0 items-center gap-3">
-      <PlatformLogo platform={job.source_app || "generic"} />
+      <PlatformLogo platform={platformOf(job)} />
       <span className="min-w-0">
         <Link to={`/jobs/${job.id}`} className="block truncate font-semibold hover:underline">{name}</Link>
         <span className="block truncate text-sm font-normal text-soft">{[name === kind ? null : kind, account].filter(Boolean).join(" · ") || "Files from here"}</span>
@@ -27,7 +27,7 @@ function State({ job }: { job: Job }) {
   return (
     <span className="block min-w-0">
       <StatusBadge of="job" state={job.status} />
-      {job.status === "waiting" && <span className="mt-1 line-clamp-2 text-sm text-soft" title={waitingSentence(job, now)}>{waitingSentence(job, now)}</span>}
+      {job.status === "waiting" && <span className="mt-1 block truncate text-sm text-soft" title={waitingSentence(job, now)}>{waitingSentence(job, now)}</span>}
     </span>
   );
 }

@@ -20,6 +20,7 @@ export function RetryFailed({ job, open, onOpenChange }: { job: Shape<"JobDetail
     else toast.info("Nothing to try again", { detail: "The failed calls of this import cannot be tried again as they are." });
     void queryClient.invalidateQueries({ queryKey: ["job", job.id] });
     void queryClient.invalidateQueries({ queryKey: ["job-calls", job.id] });
+    void queryClient.invalidateQueries({ queryKey: ["job-some", job.id] });
     void queryClient.invalidateQueries({ queryKey: ["failed"] });
   };
   const refused = job.errors.filter((each) => each.status === "refused").length;

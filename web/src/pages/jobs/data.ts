@@ -1,6 +1,6 @@
 // The imports and their calls as the page keeps them: read page by page, then changed in place by live events.
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { useEffect, useEffectEvent, useRef } from "react";
 import { api, data, type Job, type Shape } from "@/api/client";
 import { useLive } from "@/api/events";
 import { queryClient, useList, useSources, type Pages } from "@/api/queries";
@@ -23,9 +23,12 @@ export function useJobs(filters: JobFilters) {
   return list;
 }
 
+/** What is drawn for a job: files that were handed over are an upload, whatever is in them. */
+export const platformOf = (job: Pick<Job, "job_type" | "source_app">): string => (job.job_type === "upload" ? "upload" : job.source_app || "generic");
+
 /** The name of what a job reads from: the account's own name where it is connected, else the platform's. */
-export function useJobSource(job: Pick<Job, "source_id" | "source_app">): { name: string; account: string | null } {
-  const platform = usePlatformName(job.source_app || null);
+export function useJobSource(job: Pick<Job, "source_id" | "source_app" | "job_type">): { name: string; account: string | null } {
+  const platform = usePlatformName(platformOf(job));
   const source = useSources().data?.find((each) => each.id === job.source_id);
   return { name: source?.display_name ?? platform, account: source?.account ?? null };
 }
@@ -79,33 +82,36 @@ export function useJobCalls(job: Shape<"JobDetail"> | undefined, id: string, fil
   });
 
   const over = job === undefined || isOver(job);
-  const moving = useQuery({
-    queryKey: ["job-moving", id],
-    enabled: !over,
-    refetchInterval: LOOK,
-    staleTime: 0,
-    queryFn: async () =>
-      (await data(api.GET("/api/imports/{job_id}/calls", { params: { path: { job_id: id }, query: { status: ["pending", "waiting"], limit: 200 } } }))).items,
-  }).data;
+  const moving = useSome(id, ["pending", "waiting"], !over, LOOK);
+  // Events do not say which failed import is whose.
+  const failures = useSome(id, ["failed"], Boolean(job?.failed_calls), over ? false : 2 * LOOK);
+  const writeLatest = useEffectEvent(write);
   useEffect(() => {
-    if (moving) write(moving);
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- only what was just read is written
+    if (moving) writeLatest(moving);
   }, [moving]);
-
-  const was = useRef(over);
   useEffect(() => {
-    // At its end the list is read once more: it then says which failed import is whose.
-    if (over && !was.current) void queryClient.invalidateQueries({ queryKey: ["job-calls", id] });
-    was.current = over;
-  }, [over, id]);
+    if (failures) writeLatest(failures);
+  }, [failures]);
   return list;
+}
+
+/** The first few calls of a job in these states, looked at again every `every` milliseconds, and once more without. */
+function useSome(id: string, status: JobCall["status"][], enabled: boolean, every: number | false): readonly JobCall[] | undefined {
+  return useQuery({
+    queryKey: ["job-some", id, status, every],
+    enabled,
+    refetchInterval: every,
+    staleTime: 0,
+    queryFn: async () => (await data(api.GET("/api/imports/{job_id}/calls", { params: { path: { job_id: id }, query: { status, limit: 200 } } }))).items,
+  }).data;
 }
 
 /** Why calls of a job failed, one item a cause. Empty when none did. */
 export function useCauses(job: Shape<"JobDetail"> | undefined) {
   return useQuery({
-    queryKey: ["failed", "causes", job?.id, job?.failed_calls],
+    queryKey: ["failed", "causes", job?.id, job !== undefined && isOver(job)],
     enabled: Boolean(job?.failed_calls),
+    refetchInterval: job && !isOver(job) ? 2 * LOOK : false, // not with every call that fails
     queryFn: async () => {
       const answer = await data(api.GET("/api/failed-imports", { params: { query: { group: true, job_id: job?.id, limit: 20 } } }));
       return answer.items as Shape<"FailedGroup">[];

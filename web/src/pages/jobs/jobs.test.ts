@@ -21,6 +21,7 @@ describe("words of a job", () => {
   it("say how far it is and how long it takes", () => {
     expect(progressWords(job(), NOW)).toBe("312 of 1,000 calls, about 4 minutes left");
     expect(farWords(job({ status: "counting", processed_calls: 0 }))).toBe("Counting the calls…");
+    expect(farWords(job({ status: "pending", total_calls: 0, processed_calls: 0 }))).toBe("Looking for calls…");
     expect(farWords(job({ status: "completed", total_calls: 0 }))).toBe("No calls");
     expect(longWords(job({ status: "completed", completed_at: "2026-05-03T11:00:45Z" }), NOW)).toBe("took 45 seconds");
     expect(longWords(job({ estimated_completion_at: null }), NOW)).toBeNull();

@@ -9,7 +9,7 @@ import type { JobCall } from "./change";
 /** "Sync of Fathom", "Upload": the name of a job. */
 export function jobTitle(job: Pick<Job, "job_type" | "source_app">, source: string): string {
   const kind = jobTypeWords(job.job_type);
-  return job.job_type === "upload" || (job.job_type === "replay" && !job.source_app) ? kind : `${kind} of ${source}`;
+  return job.job_type === "upload" || !job.source_app ? kind : `${kind} of ${source}`;
 }
 
 /** The counts as parts of the whole; what is on its way is what is left of the bar. */
@@ -28,6 +28,7 @@ export function partsOf(job: Job): Part[] {
 /** How far, in words: "312 of 1,000 calls", "1,000 calls", "Counting the calls…". */
 export function farWords(job: Job): string {
   if (job.status === "counting" && !job.processed_calls) return "Counting the calls…";
+  if (!isOver(job) && !job.total_calls) return "Looking for calls…";
   if (isOver(job) || job.processed_calls >= job.total_calls) return job.total_calls ? count(job.total_calls, "call") : "No calls";
   return `${num(job.processed_calls)} of ${count(job.total_calls, "call")}`;
 }

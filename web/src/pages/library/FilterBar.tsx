@@ -104,7 +104,7 @@ function SourceFilter({ value, onChange }: { value: string; onChange: Change }) 
                 name="source"
                 value={each.id}
                 checked={each.id === value}
-                onChange={() => onChange({ source: each.id })}
+                onChange={(event) => onChange({ source: each.id }, { replace: (event.nativeEvent as MouseEvent).detail === 0 })} // arrow keys walk through many
                 onClick={(event) => event.detail > 0 && close()}
                 onKeyDown={(event) => event.key === "Enter" && close()}
                 className="size-4 accent-accent"

@@ -2,10 +2,13 @@
 import { RiArrowUpLine } from "@remixicon/react";
 import { useState } from "react";
 import { useLive } from "@/api/events";
+import { queryClient, type Pages } from "@/api/queries";
 import { count } from "@/lib/format";
 import { Button } from "@/parts";
-import { fromTheTop, retitle } from "./calls";
+import { fromTheTop, keyOf, retitle, type CallRow } from "./calls";
 import { mayFit, uncertain, type Filters } from "./filters";
+
+const FAR = 5;
 
 /** Mount it anew for other filters (`key`): what was counted belongs to the list that was shown. */
 export function NewCalls({ filters, empty }: { filters: Filters; empty: boolean }) {
@@ -13,8 +16,9 @@ export function NewCalls({ filters, empty }: { filters: Filters; empty: boolean 
   const [busy, setBusy] = useState(false);
   const show = async () => {
     setBusy(true);
+    const shown = arrived;
     await fromTheTop(filters);
-    setArrived(new Set());
+    setArrived((before) => new Set([...before].filter((each) => !shown.has(each)))); // more may have come meanwhile
     setBusy(false);
     window.scrollTo({ top: 0 });
   };
@@ -23,6 +27,11 @@ export function NewCalls({ filters, empty }: { filters: Filters; empty: boolean 
     if (!mayFit(event, filters)) return undefined;
     if (empty && !uncertain(filters)) return void fromTheTop(filters); // nothing there that could jump
     return setArrived((before) => new Set(before).add(event.call_id));
+  });
+  useLive("reset", () => {
+    // Everything is read again then: of a list that goes far down only its beginning.
+    if ((queryClient.getQueryData<Pages<CallRow>>(keyOf(filters))?.pages.length ?? 0) > FAR) void fromTheTop(filters);
+    setArrived(new Set());
   });
   const words = count(arrived.size, "new call");
   return (

@@ -13,6 +13,11 @@ export type CallRow = Pick<
   "id" | "source_app" | "title" | "recording_start_time" | "imported_at" | "duration_seconds" | "metadata_quality" | "has_media" | "has_transcript" | "title_pieces" | "snippets"
 > & { people: string[] };
 
+/** What a call remembers of the list it was opened from: its address, to come back to. */
+export interface FromLibrary {
+  library: string;
+}
+
 export const LIST = ["calls", "list"] as const;
 export const keyOf = (filters: Filters) => [...LIST, filters] as const;
 

@@ -1,28 +1,27 @@
 // The columns of the library.
 import { Link } from "react-router";
 import { count } from "@/lib/format";
-import { Duration, Highlight, PlatformLogo, Time, usePlatformName } from "@/parts";
+import { Duration, Highlight, PlatformLogo, Time } from "@/parts";
 import type { Column } from "@/parts/DataTable";
-import { holds, QUALITY, type CallRow } from "./calls";
+import { holds, QUALITY, type CallRow, type FromLibrary } from "./calls";
 
-/** The columns; `to` says where a call is opened. */
-export function columnsOf(to: (row: CallRow) => string): Column<CallRow>[] {
+/** The columns; `to` says where a call is opened, `from` the list to come back to. */
+export function columnsOf(to: (row: CallRow) => string, from: FromLibrary): Column<CallRow>[] {
   return [
-    { id: "call", header: "Call", width: "minmax(0, 1fr)", card: "title", cell: (row) => <Title row={row} to={to(row)} /> },
+    { id: "call", header: "Call", width: "minmax(0, 1fr)", card: "title", cell: (row) => <Title row={row} to={to(row)} from={from} /> },
     { id: "when", header: "When", width: "11rem", cell: (row) => <Time at={row.recording_start_time} /> },
     { id: "length", header: "Length", width: "6.5rem", from: "md", cell: (row) => <Duration seconds={row.duration_seconds} /> },
     { id: "holds", header: "What is there", width: "12.5rem", from: "lg", cell: (row) => <Holds row={row} /> },
   ];
 }
 
-function Title({ row, to }: { row: CallRow; to: string }) {
-  const name = usePlatformName(row.source_app);
+function Title({ row, to, from }: { row: CallRow; to: string; from: FromLibrary }) {
   return (
     <div className="flex min-w-0 gap-3">
-      <PlatformLogo platform={row.source_app} size="sm" title={name} />
+      <PlatformLogo platform={row.source_app} size="sm" named />
       <div className="min-w-0 flex-1">
         {/* The row is what the keyboard walks; the link is for the mouse: a new tab, the address. */}
-        <Link to={to} tabIndex={-1} className="line-clamp-2 font-semibold break-words hover:underline">
+        <Link to={to} state={from} tabIndex={-1} className="line-clamp-2 font-semibold break-words hover:underline">
           {row.title_pieces ? <Highlight pieces={row.title_pieces} /> : row.title || "Without a title"}
         </Link>
         <People names={row.people} />

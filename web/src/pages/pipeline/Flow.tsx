@@ -10,21 +10,21 @@ import { curve, level, rateWords, readingOf, SEGMENTS, type Condition, type Step
 
 export const ICONS: Record<Condition, Icon> = { stopped: RiAlertLine, slowed: RiHourglassLine, held: RiHourglassLine, working: RiCheckLine, quiet: RiMoonLine };
 
-export function Flow({ steps, history }: { steps: readonly Step[]; history: readonly (readonly Step[])[] }) {
+export function Flow({ steps, history, oldest }: { steps: readonly Step[]; history: readonly (readonly Step[])[]; oldest: number | null }) {
   return (
     <div aria-hidden="true" className="grid grid-cols-1 lg:grid-cols-[minmax(0,1fr)_1.75rem_minmax(0,1fr)_1.75rem_minmax(0,1fr)_1.75rem_minmax(0,1fr)_1.75rem_minmax(0,1fr)]">
       {steps.map((step, at) => (
         <Fragment key={step.name}>
           {at > 0 && <Channel rate={step.per_second} stopped={!step.healthy} />}
-          <Strip step={step} rates={history.map((each) => each.find((one) => one.name === step.name)?.per_second ?? 0)} />
+          <Strip step={step} oldest={oldest} rates={history.map((each) => each.find((one) => one.name === step.name)?.per_second ?? 0)} />
         </Fragment>
       ))}
     </div>
   );
 }
 
-function Strip({ step, rates }: { step: Step; rates: readonly number[] }) {
-  const reading = readingOf(step);
+function Strip({ step, oldest, rates }: { step: Step; oldest: number | null; rates: readonly number[] }) {
+  const reading = readingOf(step, oldest);
   return (
     <div className={cn("flex min-w-0 gap-3 rounded-lg border bg-card p-3.5 shadow-low", reading.condition === "stopped" ? "border-bad" : "border-line")}>
       <Level waiting={step.waiting} />

@@ -18,7 +18,7 @@ export function Table({ picture }: { picture: Picture }) {
         </thead>
         <tbody className="divide-y divide-line max-sm:block">
           {picture.stages.map((step) => {
-            const reading = readingOf(step);
+            const reading = readingOf(step, picture.oldest_waiting_seconds);
             return (
               <tr key={step.name} className="max-sm:block max-sm:py-2.5">
                 <th scope="row" className="py-2.5 pr-4 align-top font-semibold max-sm:block max-sm:py-1">{stageWords(step.name)}</th>

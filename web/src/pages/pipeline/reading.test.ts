@@ -6,11 +6,12 @@ const picture = (...stages: Step[]): Picture => ({ at: "2026-05-03T11:00:00Z", s
 
 describe("the reading of a step", () => {
   it("tells stopped, slowed, held up, working and quiet apart", () => {
-    expect(readingOf(step({ healthy: false, detail: "No worker. Start one." }))).toMatchObject({ condition: "stopped", tone: "bad", advice: expect.stringContaining("not lost") as string });
-    expect(readingOf(step({ detail: "A worker waits." })).condition).toBe("slowed");
-    expect(readingOf(step({ waiting: 4 })).condition).toBe("held");
-    expect(readingOf(step({ waiting: 4, per_second: 2 })).condition).toBe("working");
-    expect(readingOf(step())).toMatchObject({ condition: "quiet", advice: null });
+    expect(readingOf(step({ healthy: false, detail: "No worker. Start one." }), null)).toMatchObject({ condition: "stopped", tone: "bad", advice: expect.stringContaining("not lost") as string });
+    expect(readingOf(step({ detail: "A worker waits." }), null).condition).toBe("slowed");
+    expect(readingOf(step({ waiting: 4 }), 31).condition).toBe("held");
+    expect(readingOf(step({ waiting: 4 }), 2).condition).toBe("working");
+    expect(readingOf(step({ waiting: 4, per_second: 2 }), 31).condition).toBe("working");
+    expect(readingOf(step(), null)).toMatchObject({ condition: "quiet", advice: null });
   });
   it("lets the level rise slowly and never beyond its top", () => {
     expect([0, 1, 9, 99, 999, 10_000_000].map(level)).toEqual([0, 1, 3, 6, 9, SEGMENTS]);

@@ -16,14 +16,18 @@ export interface Reading {
   advice: string | null;
 }
 
-/** How a step is. */
-export function readingOf(step: Step): Reading {
+/** Seconds after which it is worth saying that nothing goes on. */
+const PATIENCE = 30;
+
+/** How a step is. `oldest`: for how many seconds the oldest call of all has waited. */
+export function readingOf(step: Step, oldest: number | null): Reading {
   const safe = "Calls that come meanwhile wait here and are not lost.";
   if (!step.healthy) return { condition: "stopped", tone: "bad", word: "Stopped", advice: `${step.detail || "This step does not answer."} ${safe}` };
   if (step.detail) return { condition: "slowed", tone: "warn", word: "Slowed down", advice: `${step.detail} ${safe}` };
-  if (step.waiting > 0 && step.per_second === 0)
+  const held = step.waiting > 0 && step.per_second === 0;
+  if (held && (oldest ?? 0) >= PATIENCE)
     return { condition: "held", tone: "warn", word: "Held up", advice: `${count(step.waiting, "call")} ${step.waiting === 1 ? "waits" : "wait"} and none went on in the last seconds. That is normal for a moment; if it stays so for minutes, look at the failed imports and at the sources in the Import Hub.` };
-  if (step.per_second > 0) return { condition: "working", tone: "good", word: "Working", advice: null };
+  if (step.per_second > 0 || held) return { condition: "working", tone: "good", word: "Working", advice: null };
   return { condition: "quiet", tone: "neutral", word: "Quiet", advice: null };
 }
 

@@ -4,6 +4,7 @@ import { useSearchParams } from "react-router";
 import { ApiProblem, asProblem } from "@/api/client";
 import { usePlatforms } from "@/api/queries";
 import { newKey } from "@/lib/keys";
+import { useTyped } from "@/lib/typed";
 import { Button, Card, DateRange, Field, Problem, Select, TextInput } from "@/parts";
 import { dayOf } from "../library/filters";
 import { startReplay } from "./data";
@@ -31,6 +32,7 @@ export function Choose({ onStarted }: { onStarted: (replay: Replay) => void }) {
       return before;
     }, { replace: true, preventScrollReset: true });
   };
+  const [call, setCall] = useTyped(wanted.call, (words) => change({ call: words }));
   const wrong = wanted.from && wanted.to && wanted.from > wanted.to;
   const submit = async (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -54,7 +56,7 @@ export function Choose({ onStarted }: { onStarted: (replay: Replay) => void }) {
           <div className="grid content-end gap-4 sm:grid-cols-2">
             <Field label="Source" error={at("source_app")}><Select value={wanted.source} onChange={(event) => change({ source: event.target.value })} options={sources} /></Field>
             <Field label="Only one call" optional error={at("external_id")}>
-              <TextInput value={wanted.call} maxLength={512} placeholder="Its id at the source" onChange={(event) => change({ call: event.target.value })} />
+              <TextInput value={call} maxLength={512} placeholder="Its id at the source" onChange={(event) => setCall(event.target.value)} />
             </Field>
           </div>
         </div>

@@ -2,6 +2,7 @@
 import { RiCloseLine } from "@remixicon/react";
 import { useState } from "react";
 import { Link } from "react-router";
+import { followJob } from "@/api/follow";
 import { usePlatforms } from "@/api/queries";
 import { count, left, num } from "@/lib/format";
 import { newKey } from "@/lib/keys";
@@ -93,7 +94,11 @@ function Found({ replay, onStarted }: { replay: Replay; onStarted: (replay: Repl
   const [key] = useState(newKey);
   const { report } = replay;
   if (!report) return <Note>It found nothing to look at.</Note>;
-  const start = async () => onStarted(await startReplay(again(replay, rate ? Number(rate) : null), `${key}-${rate || "all"}`));
+  const start = async () => {
+    const started = await startReplay(again(replay, rate ? Number(rate) : null), `${key}-${rate || "all"}`);
+    followJob(started.id, "Replay");
+    onStarted(started);
+  };
   const seen = report.would_import + report.would_change + report.unchanged + report.older + report.would_fail;
   const changes = [report.would_import && `${count(report.would_import, "call")} will be imported`, report.would_change && `${count(report.would_change, "call")} will change`].filter(Boolean).join(" and ");
   return (

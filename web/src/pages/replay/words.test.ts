@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { day } from "@/lib/format";
 import { startOf } from "../library/filters";
 import { again, bodyOf, fieldWords, NOTHING, resultWords, selectionWords, valueWords, wantedFrom, wantedOf, worthIt, type Replay } from "./words";
 
@@ -31,8 +32,8 @@ describe("what a replay reads", () => {
     expect(said({})).toBe("All calls");
     expect(said({ source_app: "zoom" })).toBe("Calls of Zoom");
     expect(said({ source_app: "zoom", external_id: "x" })).toBe("One call of Zoom");
-    expect(said({ from, to })).toBe("Calls that arrived from May 3, 2026 to May 5, 2026");
-    expect(said({ from: startOf("2026-05-03").toISOString() })).toBe("Calls that arrived since May 3, 2026");
+    expect(said({ from, to })).toBe(`Calls that arrived from ${day(startOf("2026-05-03"))} to ${day(startOf("2026-05-05"))}`);
+    expect(said({ from: startOf("2026-05-03").toISOString() })).toBe(`Calls that arrived since ${day(startOf("2026-05-03"))}`);
   });
 });
 
@@ -41,7 +42,7 @@ describe("what came of it", () => {
     expect(resultWords(REPLAY)).toBe("Would change nothing");
     expect(worthIt(REPLAY)).toBe(false);
     const found = { ...REPLAY, report: { ...REPORT, would_import: 2, would_change: 1, would_fail: 4 } };
-    expect(resultWords(found)).toBe("Would import 2, change 1, fail for 4");
+    expect(resultWords(found)).toBe("2 would be imported, 1 would change, 4 would fail");
     expect(worthIt(found)).toBe(true);
   });
   it("for real says what happened", () => {
@@ -56,5 +57,6 @@ describe("what came of it", () => {
     expect(fieldWords("some_field")).toBe("Some field");
     expect(valueWords(null)).toBe("nothing");
     expect(valueWords(["Mila"])).toBe('["Mila"]');
+    expect(valueWords([{ name: "Mila", email: "m@acme.example" }, { name: null, phone: "415" }])).toBe("Mila, 415");
   });
 });

@@ -1,6 +1,6 @@
 // A replay in words: what it reads, what a dry run found, what came of it. Pure.
 import type { Shape } from "@/api/client";
-import { count, day } from "@/lib/format";
+import { count, day, num } from "@/lib/format";
 import { dayOf, shifted, startOf } from "../library/filters";
 
 export type Replay = Shape<"Replay">;
@@ -75,8 +75,8 @@ export function resultWords(replay: Replay): string {
   if (replay.status === "cancelled") return "Cancelled";
   if (replay.dry_run && replay.report) {
     const { would_import, would_change, would_fail } = replay.report;
-    const parts = [would_import && `import ${would_import}`, would_change && `change ${would_change}`, would_fail && `fail for ${would_fail}`].filter(Boolean);
-    return parts.length ? `Would ${parts.join(", ")}` : "Would change nothing";
+    const parts = [would_import && `${num(would_import)} would be imported`, would_change && `${num(would_change)} would change`, would_fail && `${num(would_fail)} would fail`].filter(Boolean);
+    return parts.length ? parts.join(", ") : "Would change nothing";
   }
   if (replay.status === "failed" && !replay.total_calls) return "It did not work";
   const parts = [
@@ -114,5 +114,12 @@ export const fieldWords = (name: string): string => FIELDS[name] ?? (name.charAt
 /** A value of a field as text. */
 export function valueWords(value: unknown): string {
   if (value === null || value === undefined || value === "") return "nothing";
+  if (Array.isArray(value) && value.length && value.every(isPerson)) return value.map((each) => each.name ?? each.email ?? each.phone).join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function isPerson(value: unknown): value is { name?: string; email?: string; phone?: string } {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, email, phone } = value as Record<string, unknown>;
+  return [name, email, phone].some((each) => typeof each === "string");
 }

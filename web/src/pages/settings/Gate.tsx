@@ -2,11 +2,11 @@
 import { RiLockLine } from "@remixicon/react";
 import { Card, EmptyState, Note } from "@/parts";
 
-/** In place of a section that owners and support open. */
-export function Gate({ what }: { what: string }) {
+/** In place of what owners and support may open. */
+export function Gate() {
   return (
     <Card pad={false}>
-      <EmptyState icon={RiLockLine} title={`${what} is for owners and support`}>
+      <EmptyState icon={RiLockLine} title="This is for owners and support">
         You are a member of this workspace. Ask an owner to change something here for you, or to give you the role that may.
       </EmptyState>
     </Card>

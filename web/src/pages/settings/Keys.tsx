@@ -29,7 +29,7 @@ export function Keys() {
   const [revoking, setRevoking] = useState<Key | null>(null);
   const list = useList<Key>(LIST, (cursor) => data(api.GET("/api/keys", { params: { query: { limit: 50, cursor: cursor ?? undefined } } })), true, true);
   const add = (key: NewKey) => {
-    const { key: _, ...kept } = key;
+    const kept: Key = { id: key.id, name: key.name, prefix: key.prefix, scopes: key.scopes, created_at: key.created_at, last_used_at: key.last_used_at };
     queryClient.setQueryData<Pages<Key>>(LIST, (pages) => (pages ? prependPages(pages, kept) : pages));
     setMade(key);
     setAsks(false);
@@ -47,7 +47,8 @@ export function Keys() {
     { id: "used", header: "Last used", width: "8rem", cell: (key) => (key.last_used_at ? <Time at={key.last_used_at} as="relative" className="text-sm" /> : <span className="text-sm text-soft">Never</span>) },
     { id: "revoke", header: "Revoke", width: "6rem", align: "end", card: "plain", cell: (key) => <Button size="sm" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>Revoke</Button> },
   ];
-  const create = <Button kind="primary" icon={RiAddLine} onClick={() => setAsks(true)}>New key</Button>;
+  const none = list.data?.pages[0]?.items.length === 0;
+  const create = <Button kind={made ? "secondary" : "primary"} icon={RiAddLine} onClick={() => setAsks(true)}>New key</Button>;
   return (
     <>
       {made && (
@@ -67,7 +68,7 @@ export function Keys() {
       )}
       <div className="mb-4 flex flex-wrap items-center justify-between gap-3">
         <p className="text-soft">{role === "owner" ? "You see the keys of everybody in this workspace." : "You see your own keys; an owner sees everybody's."}</p>
-        {create}
+        {!none && create}
       </div>
       <DataTable<Key>
         label="API keys"

@@ -15,8 +15,12 @@ export function ShownOnce({ title, items, warning, children, onDone }: {
 }) {
   const box = useRef<HTMLElement>(null);
   useEffect(() => {
-    box.current?.focus();
-    box.current?.scrollIntoView({ block: "nearest" });
+    // After the dialog that made it has given the keyboard back.
+    const after = window.setTimeout(() => {
+      box.current?.focus({ preventScroll: true });
+      box.current?.scrollIntoView({ block: "nearest" });
+    }, 50);
+    return () => window.clearTimeout(after);
   }, []);
   return (
     <section ref={box} tabIndex={-1} aria-label={title} className="mb-6 scroll-mt-6 rounded-lg border border-accent bg-card p-4 shadow-mid outline-none sm:p-5">

@@ -1,5 +1,5 @@
 // What the forms of Settings and Admin share: sending with one thing at a time, problems at their fields, choices with a sentence.
-import { useState, type ReactNode } from "react";
+import { useEffect, useId, useRef, useState, type ReactNode } from "react";
 import { asProblem, type ApiProblem } from "@/api/client";
 import { Button, Checkbox, Dialog, Problem } from "@/parts";
 
@@ -39,6 +39,12 @@ export function FormDialog({ open, onClose, title, lead, action, busy, disabled,
   open: boolean; onClose: () => void; title: string; lead?: ReactNode; action: string; busy: boolean; disabled?: boolean; error: string | null;
   onSubmit: () => void; children: ReactNode;
 }) {
+  const id = useId();
+  const form = useRef<HTMLFormElement>(null);
+  const toWrong = () => requestAnimationFrame(() => form.current?.querySelector<HTMLElement>("[aria-invalid]")?.focus());
+  useEffect(() => {
+    if (!busy) toWrong(); // an answer has come: what it finds wrong is where one goes on
+  }, [busy]);
   return (
     <Dialog
       open={open}
@@ -48,17 +54,20 @@ export function FormDialog({ open, onClose, title, lead, action, busy, disabled,
       footer={
         <>
           <Button onClick={onClose}>Cancel</Button>
-          <Button kind="primary" type="submit" form="the-form" loading={busy} disabled={disabled}>{action}</Button>
+          <Button kind="primary" type="submit" form={id} loading={busy} disabled={disabled}>{action}</Button>
         </>
       }
     >
       <form
-        id="the-form"
+        ref={form}
+        id={id}
         noValidate
         className="grid gap-4"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!busy && !disabled) onSubmit();
+          if (busy || disabled) return;
+          onSubmit();
+          toWrong();
         }}
       >
         {children}
@@ -78,6 +87,7 @@ export interface Choice<T extends string> {
 export function Choices<T extends string>({ label, help, choices, chosen, onChange, error }: {
   label: string; help?: ReactNode; choices: readonly Choice<T>[]; chosen: readonly T[]; onChange: (chosen: T[]) => void; error?: string | null;
 }) {
+  const id = useId();
   const toggle = (value: T) => onChange(choices.map((each) => each.value).filter((each) => (each === value ? !chosen.includes(value) : chosen.includes(each))));
   return (
     <fieldset className="min-w-0">
@@ -86,8 +96,8 @@ export function Choices<T extends string>({ label, help, choices, chosen, onChan
       <div className="grid gap-1">
         {choices.map((each) => (
           <div key={each.value}>
-            <Checkbox label={each.label} checked={chosen.includes(each.value)} onChange={() => toggle(each.value)} aria-describedby={`about-${each.value}`} />
-            <p id={`about-${each.value}`} className="-mt-1 pl-7 text-sm text-soft">{each.help}</p>
+            <Checkbox label={each.label} checked={chosen.includes(each.value)} onChange={() => toggle(each.value)} aria-describedby={`${id}-${each.value}`} />
+            <p id={`${id}-${each.value}`} className="-mt-1 pl-7 text-sm text-soft">{each.help}</p>
           </div>
         ))}
       </div>

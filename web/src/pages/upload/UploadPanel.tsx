@@ -25,7 +25,7 @@ export function UploadPanel() {
         <Progress className="mb-3" label="All uploads" value={sum.sent} max={sum.bytes} text={`Sending ${count(sum.unsent, "file")}: ${bytes(sum.sent)} of ${bytes(sum.bytes)}. Keep this tab open.`} />
       )}
       {/* A long list scrolls by itself, so it must be reachable by keyboard. */}
-      <ul aria-label="Uploads" tabIndex={uploads.length > 6 ? 0 : undefined} className="-mx-2 max-h-96 divide-y divide-line overflow-y-auto">
+      <ul aria-label="Uploads" tabIndex={uploads.length > 6 ? 0 : undefined} className="-mx-2 max-h-104 divide-y divide-line overflow-y-auto">
         {uploads.map((each) => <Row key={each.id} upload={each} retry={canRetry(each)} />)}
       </ul>
     </Card>

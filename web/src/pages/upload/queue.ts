@@ -24,6 +24,7 @@ interface Held {
 }
 const held = new Map<string, Held>();
 const lookedAt = new Map<string, number>();
+const told = new Set<string>();
 const watchers = new Set<() => void>();
 let uploads: readonly Upload[] = restore();
 let looking = 0;
@@ -61,7 +62,9 @@ function ask(event: BeforeUnloadEvent): void {
 }
 
 function allEnded(): void {
-  const done = uploads.filter((each) => each.state === "done").length;
+  const fresh = uploads.filter((each) => each.state === "done" && !told.has(each.id));
+  fresh.forEach((each) => told.add(each.id));
+  const done = fresh.length;
   if (done) toast.success(`${count(done, "file")} imported`, { id: "uploads" });
 }
 
@@ -92,11 +95,12 @@ export function addFiles(files: readonly File[], details: Details = {}): void {
 
 function pump(): void {
   let free = AT_ONCE - uploads.filter((each) => each.state === "sending" || each.state === "checking").length;
-  for (const each of [...uploads].reverse()) {
+  const waiting = new Set(uploads.filter((each) => each.state === "waiting").map((each) => each.id));
+  for (const id of held.keys()) {
     if (free <= 0) break;
-    if (each.state !== "waiting") continue;
+    if (!waiting.has(id)) continue; // in the order they were chosen
     free -= 1;
-    void start(each.id);
+    void start(id);
   }
 }
 

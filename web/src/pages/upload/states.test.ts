@@ -7,7 +7,7 @@ const upload = (over: Partial<Upload> = {}): Upload => ({
   id: "k", name: "call.mp3", size: 100, state: "sending", sent: 50, tries: 1, words: null, jobId: null, externalId: null, callId: null, failedId: null, parts: null, ...over,
 });
 const call = (over: Partial<Shape<"JobCall">> = {}): Shape<"JobCall"> => ({
-  source_app: "upload", external_id: "e", filename: "call.mp3", status: "pending", detail: null, call_id: null, failed_import_id: null, next_retry_at: null, transcription: null, updated_at: "2026-05-03T10:00:00Z", ...over,
+  source_app: "upload", external_id: "e", filename: "call.mp3", title: null, status: "pending", detail: null, call_id: null, failed_import_id: null, next_retry_at: null, transcription: null, updated_at: "2026-05-03T10:00:00Z", ...over,
 });
 
 describe("what can be uploaded", () => {
