@@ -3,30 +3,49 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from re import Pattern
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx2
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Response, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Response,
+    async_playwright,
+    expect,
+)
 
 from api import auth
 from streams.io import clock
 from streams.io.store import open_pool
 from tests.browser.chromium import find_chromium
+from tests.fakes.receiver import Receiver, receiving
 from tests.fakes.vendors.core import CLIENT_ID, CLIENT_SECRET, Vendors
 from tests.stack import Stack, start_stack, until
 from tests.system.sources_harness import OAUTH
 
+PATIENCE_MS = 25_000
+"""How long a test looks for what a person should see. It only ends a test that would hang; it measures nothing."""
+expect.set_options(timeout=PATIENCE_MS)
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS_OF_FAILURES = ROOT / "build" / "browser"
+SETTLED = """
+() => !document.querySelector('[aria-busy=true]')
+    && ![...document.querySelectorAll('[role=status]')].some(each => /^(Loading|Searching)/.test(each.textContent))
+"""
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 FLAGS = (
@@ -45,24 +64,30 @@ async def launch(playwright: Playwright) -> Browser:
 @asynccontextmanager
 async def open_hub(folder: Path, bootstrap: str, vendors: Vendors) -> AsyncIterator["Hub"]:
     """callstream as a whole on a database of its own, its sources turned to the stand-ins, and a browser."""
+    async with receiving() as receiver:
+        stack = await asyncio.to_thread(_start, folder, bootstrap, vendors, receiver)
+        try:
+            async with async_playwright() as playwright:
+                browser = await launch(playwright)
+                try:
+                    yield Hub(stack, vendors, receiver, browser)
+                finally:
+                    await browser.close()
+        finally:
+            await stack.close_pools()
+            await asyncio.to_thread(stack.stop)
+
+
+def _start(folder: Path, bootstrap: str, vendors: Vendors, receiver: Receiver) -> Stack:
     clients = {name: {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET} for name in OAUTH}
     env = {
         "CALLSTREAM_OAUTH_CLIENTS": json.dumps(clients),
         "CALLSTREAM_MEDIA_ALLOW_HOSTS": urlsplit(vendors.origin).netloc,
+        "CALLSTREAM_WEBHOOK_ALLOW_HOSTS": receiver.host,
         "CALLSTREAM_FIRST_SYNC_DAYS": "30",
         "CALLSTREAM_PULL_SLICE_SECONDS": "3",
     }
-    stack = await asyncio.to_thread(lambda: start_stack(folder, bootstrap, vendor_origin=vendors.origin, env=env))
-    try:
-        async with async_playwright() as playwright:
-            browser = await launch(playwright)
-            try:
-                yield Hub(stack, vendors, browser)
-            finally:
-                await browser.close()
-    finally:
-        await stack.close_pools()
-        await asyncio.to_thread(stack.stop)
+    return start_stack(folder, bootstrap, vendor_origin=vendors.origin, env=env)
 
 
 @dataclass
@@ -91,6 +116,51 @@ class Person:
         assert sent.ok, f"{method} {path}: {sent.status} {await sent.text()}"
         return await sent.json() if sent.status != 204 else None
 
+    async def connect(self, platform: str, credential: Mapping[str, Any]) -> dict[str, Any]:
+        """A source, connected beside the page. Its first sync has begun."""
+        made: dict[str, Any] = await self.api("POST", "/api/sources", platform=platform, fields=dict(credential))
+        return made
+
+    async def upload(self, *files: tuple[str, bytes]) -> list[dict[str, Any]]:
+        """Files, uploaded beside the page one by one; what the API says of each."""
+        said = []
+        for name, body in files:
+            file = {"name": name, "mimeType": "application/octet-stream", "buffer": body}
+            sent = await self.context.request.post(
+                self.url + "/api/uploads", headers={"Origin": self.url}, multipart={"file": file}
+            )
+            assert sent.ok, await sent.text()
+            said.append((await sent.json())["calls"][0])
+        return said
+
+    async def settled(self, path: str) -> Page:
+        """Go to an address and wait until nothing of it is loading any more."""
+        page = await self.open(path)
+        await page.locator("h1").first.wait_for()  # under a dialog it has no role
+        await page.wait_for_function(SETTLED)
+        return page
+
+    async def at_rest(self) -> bool | None:
+        """Whether all imports of the workspace are over."""
+        jobs = (await self.api("GET", "/api/imports?limit=100"))["items"]
+        return all(job["status"] not in {"pending", "counting", "in_progress"} for job in jobs) or None
+
+    def card(self, name: str) -> Locator:
+        """The card of a source on the Hub."""
+        return self.page.get_by_role("article", name=name)
+
+    def toast(self, words: str | Pattern[str]) -> Locator:
+        """A short note at the edge of the page."""
+        return self.page.locator("[data-sonner-toast]").filter(has_text=words).first
+
+    def row(self, words: str | Pattern[str]) -> Locator:
+        """A row of a list."""
+        return self.page.get_by_role("row").filter(has_text=words).first
+
+    def button(self, name: str | Pattern[str], *, exact: bool = False) -> Locator:
+        """A button, by its words."""
+        return self.page.get_by_role("button", name=name, exact=exact)
+
     async def serious_faults(self) -> list[str]:
         """What axe finds wrong for people with impairments, without what it calls minor."""
         await self.page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -104,10 +174,11 @@ class Person:
 
 @dataclass
 class Hub:
-    """A running callstream with stand-ins for its vendors, and a browser."""
+    """A running callstream with stand-ins for its vendors, somebody who receives its webhooks, and a browser."""
 
     stack: Stack
     vendors: Vendors
+    receiver: Receiver
     browser: Browser
 
     @property
@@ -156,7 +227,7 @@ class Hub:
         user_id = user_id or await self.member(workspace_id, name, role)
         settings: dict[str, Any] = {"viewport": WIDE, "locale": "en-GB", "timezone_id": "Europe/Berlin"}
         context = await self.browser.new_context(**{**settings, **how})
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         person = Person(name, workspace_id, user_id, context, page, self.url)
         listen(page, person.complaints)
