@@ -7,26 +7,37 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from api import problems
+from api.bulk_retries import keep_on
+from api.etags import Etags
 from api.guards import BodyCap, SafeHeaders
-from api.pages import STATIC
+from api.live import open_live
+from api.pages import STATIC, page_or
 from api.ports import open_ports
 from api.routes import (
     admin,
+    audit,
     calls,
+    events,
     failed_imports,
+    graphql,
     health,
     imports,
     keys,
+    logos,
+    members,
     oauth,
     page,
+    pipeline,
     platforms,
     replays,
     session,
     sources,
+    subscriptions,
     uploads,
     usage,
     webhooks,
 )  # fmt: skip
+from api.routes import settings as workspace_settings
 from api.webhooks import Door
 from schemas.settings import Settings
 from streams.io.secrets import open_secrets
@@ -45,21 +56,25 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_ports(settings) as ports:
+        async with open_ports(settings) as ports, open_live(ports):
             app.state.ports = ports
             app.state.door = Door(ports)
+            ports.in_background(keep_on(ports))
             yield
 
     app = FastAPI(
         title="callstream", version="0.1.0", description=DESCRIPTION, lifespan=lifespan, responses=problems.RESPONSES
     )
     problems.handle(app)
+    app.add_middleware(Etags)
     app.add_middleware(BodyCap)
     app.add_middleware(SafeHeaders)
     for routes in (
-        webhooks, platforms, sources, oauth, uploads, imports, replays, failed_imports, calls, usage, keys, session,
-        admin, health, page,
+        webhooks, platforms, sources, oauth, uploads, imports, replays, failed_imports, calls, usage, keys, members,
+        audit, subscriptions, workspace_settings, session, admin, graphql, health, logos, events, pipeline,
+        page,
     ):  # fmt: skip
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.router.default = page_or(app.router.default)
     return app

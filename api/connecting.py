@@ -105,6 +105,11 @@ async def check(settings: Settings, connector: Connector, way: Auth, credential:
     except (ConfigFault, MissingFault, InvalidCall) as fault:
         where: dict[str, Any] = {"field": f"fields.{field}"} if field else {}
         raise Problem(422, fault.reason, fault.sentence, **where) from None
+    return must_have_rights(connector, account)
+
+
+def must_have_rights(connector: Connector, account: Account) -> Account:
+    """The account, whose credential has every right that is needed. Raises a 422 problem that names the others."""
     if account.missing:
         rights = ", ".join(account.missing)
         sentence = (
@@ -182,6 +187,7 @@ async def begin_sync(connection: Connection, settings: Settings, source: Source)
     await connection.execute(SQL["put_off_next_sync"], source.source_id)
     running: UUID | None = await connection.fetchval(SQL["running_sync"], source.source_id)
     if running is not None:
+        await connection.execute(SQL["sync_at_once"], running)
         return running
     return await pulls.create_sync(
         connection, source, user_id=source.user_id, synced_until=source.synced_until, overlap=pull.overlap,

@@ -78,9 +78,10 @@ class Original(BaseModel):
 
 
 class FailedImportDetail(FailedImport):
-    """A failed import with the engineer's detail and the original."""
+    """A failed import with the engineer's detail, the original, and the call in the library if it is there."""
 
     detail: str
+    call_id: UUID | None
     original: Original
 
 

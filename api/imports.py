@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import auth, connecting, platforms
+from api import auth, connecting, platforms, quota
 from api.auth import Caller
 from api.idempotency import checked_key, once
 from api.ports import Ports
@@ -62,7 +62,8 @@ class PreviewWanted(BaseModel):
 
 
 class Pricing(BaseModel):
-    """What the calls would cost by this installation's own prices. `free_calls_included` null: without limit."""
+    """What the calls would cost by this installation's own prices. `free_calls_included`: what is left of the plan's
+    month; null: without limit. `billable_calls` are those beyond it."""
 
     free_calls_included: int | None = None
     billable_calls: int
@@ -93,6 +94,7 @@ async def start(ports: Ports, caller: Caller, wanted: ImportStart, key: str | No
 async def _start(ports: Ports, caller: Caller, wanted: ImportStart) -> ImportStarted:
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         source = await find(connection, caller, wanted.source_id, to_change=True)
+        await quota.must_have_room(ports, connection, caller.workspace_id)
     connector, pull = ready(source)
     if wanted.job_type == "sync":
         if wanted.date_range is not None or wanted.filters:
@@ -139,16 +141,17 @@ async def set_off(ports: Ports, source: Source, job_id: UUID, count: int | None)
     return ImportStarted(job_id=job_id, estimated_calls=count, estimated_duration_seconds=seconds)
 
 
-async def backfill(ports: Ports, caller: Caller, source_id: UUID, span: Span) -> Begun:
+async def backfill(ports: Ports, caller: Caller, source_id: UUID, span: Span, key: str | None = None) -> Begun:
     """Import a time again, mostly a gap. What is in the library unchanged is skipped."""
     wanted = ImportStart(source_id=source_id, job_type="backfill", date_range=span)
-    return Begun(job_id=(await _start(ports, caller, wanted)).job_id)
+    return Begun(job_id=(await start(ports, caller, wanted, key)).job_id)
 
 
 async def preview(ports: Ports, caller: Caller, wanted: PreviewWanted) -> Preview:
     """What an import would bring, how long it would take and what it would cost. Nothing is imported."""
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         source = await find(connection, caller, wanted.source_id)
+        free = (await quota.of(ports, connection, caller.workspace_id)).remaining
     connector, pull = ready(source)
     window = window_of(connector, wanted.date_range, wanted.filters, clock.now())
     async with vendor.open_api(ports.settings, ports.pool, ports.secrets, source) as api:
@@ -156,13 +159,15 @@ async def preview(ports: Ports, caller: Caller, wanted: PreviewWanted) -> Previe
         if count is None:
             count, at_least = await _listed(api, pull, window)
     known = {each.platform: each.cost_per_call_cents for each in await _platforms(ports)}
-    cost, calls = known.get(source.source_app, 0), count or 0
+    cost, calls = known.get(source.source_app, 0), max(0, (count or 0) - (free or 0))
     return Preview(
         call_count=count,
         at_least=at_least,
         date_range=Span(since=window.since, until=window.until),
         estimated_duration_seconds=await duration_of(ports, source, count),
-        pricing=Pricing(billable_calls=calls, cost_per_call_cents=cost, total_cost_cents=calls * cost),
+        pricing=Pricing(
+            free_calls_included=free, billable_calls=calls, cost_per_call_cents=cost, total_cost_cents=calls * cost
+        ),
     )
 
 

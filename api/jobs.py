@@ -1,9 +1,10 @@
 """Import jobs: how far they are, their calls, retry and cancel. Counts come from `job_calls` at every look."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -11,47 +12,25 @@ from pydantic import BaseModel
 from api import auth, failed_imports
 from api.auth import Caller
 from api.deps import must_be_operator
-from api.paging import Items, cursor_id, cursor_text, cursor_time, decode_cursor, page
+from api.failed_imports import FailedFilter
+from api.paging import MAX_LIMIT, Items, cursor_id, cursor_text, cursor_time, decode_cursor, encode_cursor, page
 from api.ports import Ports
 from api.problems import Problem, not_found
 from connectors.pacing import seconds_for
 from connectors.registry import CONNECTORS
 from schemas.faults import OutageFault
-from streams.io import clock, pulls, queries, replays
+from streams.io import clock, job_views, pulls, queries, replays
+from streams.io.job_views import COUNTED, CallStatus, Job, JobStatus, Pulling, pulling_of, status_of
 from streams.io.store import in_workspace
 
+__all__ = ["COUNTED", "CallStatus", "Job", "JobStatus", "Pulling", "status_of"]
 SQL = queries.load("jobs")
+LIVE = queries.load("live")
 MAX_ERRORS = 100
+MAX_LOOKED_AT = 1000
+"""Jobs that one request for a list goes through."""
 
-JobStatus = Literal["pending", "counting", "in_progress", "waiting", "completed", "partial", "failed", "cancelled"]
-CallStatus = Literal["pending", "imported", "updated", "skipped", "failed", "waiting", "discarded", "refused"]
-
-
-class Job(BaseModel):
-    """A job and how far it is. `processed_calls` counts the calls that have come to an end, whichever.
-
-    `total_calls` is what the source says there are, as long as the job is not through with its list. `resume_at`: a
-    limit or a fault of the source stops it until then, and `last_error` says which.
-    """
-
-    id: UUID
-    job_type: str
-    source_app: str
-    source_id: UUID | None = None
-    status: JobStatus
-    total_calls: int
-    processed_calls: int
-    imported_calls: int
-    updated_calls: int
-    skipped_calls: int
-    failed_calls: int
-    waiting_calls: int
-    resume_at: datetime | None = None
-    estimated_completion_at: datetime | None
-    last_error: str | None
-    created_at: datetime
-    started_at: datetime
-    completed_at: datetime | None
+AnyJobType = Literal["historical", "sync", "backfill", "upload", "replay"]
 
 
 class JobError(BaseModel):
@@ -81,12 +60,14 @@ class Transcription(BaseModel):
 
 
 class JobCall(BaseModel):
-    """A call of a job. `detail` is the sentence for the person, `call_id` the call in the library once it is there.
+    """A call of a job. `detail` is the sentence for the person, `call_id` and `title` the call in the library once it
+    is there.
     `transcription` is null for a call that came with its transcript, that has not got so far, or that failed."""
 
     source_app: str
     external_id: str
     filename: str | None
+    title: str | None
     status: CallStatus
     detail: str | None
     call_id: UUID | None
@@ -100,49 +81,6 @@ class Retried(BaseModel):
     """How many failed imports are on their way again."""
 
     retried_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pulling:
-    """Where a job stands that pulls. `waiting_until`: when the last of its waiting calls is looked at again."""
-
-    phase: Literal["counting", "pulling", "done"]
-    resume_at: datetime | None = None
-    estimated_calls: int | None = None
-    failed_at: datetime | None = None
-    waiting_until: datetime | None = None
-
-
-def status_of(
-    counts: dict[str, int],
-    *,
-    total: int,
-    open_ended: bool,
-    cancelled: bool,
-    broken: bool = False,
-    pulling: Pulling | None = None,
-    now: datetime | None = None,
-) -> JobStatus:
-    """A job's state out of its calls'. Discarded calls are neither good nor bad. `broken`: a replay that gave up.
-
-    One that pulls says as well whether it counts, and whether the source lets it wait; one that gave up has failed,
-    whatever it brought before.
-    """
-    ended = sum(counts.values()) - counts["pending"] - counts["waiting"]
-    if cancelled or broken or (pulling and pulling.failed_at):
-        return "cancelled" if cancelled else "failed"
-    if pulling and now and pulling.phase != "done" and pulling.resume_at and pulling.resume_at > now:
-        return "waiting"
-    if pulling and pulling.phase == "counting":
-        return "counting"
-    if counts["pending"] or open_ended:
-        return "in_progress" if ended or counts["waiting"] else "pending"
-    if counts["waiting"]:
-        return "waiting"
-    bad = counts["failed"] + counts["refused"]
-    if not bad:
-        return "completed"
-    return "failed" if bad == total else "partial"
 
 
 def estimate(started_at: datetime, now: datetime, ended: int, total: int) -> datetime | None:
@@ -177,43 +115,12 @@ def pull_estimate(
     return max(ends) if ends else None
 
 
-COUNTED = ("pending", "imported", "updated", "skipped", "failed", "waiting", "discarded", "refused")
-
-
-def _pulling(row: Any) -> Pulling | None:
-    return Pulling(**{each.name: row[each.name] for each in fields(Pulling)}) if row["phase"] else None
-
-
 def _shown(row: Any, now: datetime) -> dict[str, Any]:
-    counts = {name: row[name] for name in COUNTED}
-    known, pulling = sum(counts.values()), _pulling(row)
-    listing = pulling is not None and pulling.phase != "done" and row["cancelled_at"] is None
-    total = max(row["total_calls"], known, (row["estimated_calls"] or 0) if listing else 0)
-    ended = known - counts["pending"] - counts["waiting"]
-    status = status_of(
-        counts, total=total, open_ended=row["open_ended"], cancelled=row["cancelled_at"] is not None,
-        broken=row["replay_state"] == "failed", pulling=pulling, now=now,
-    )  # fmt: skip
-    return {
-        "id": row["job_id"],
-        "job_type": row["job_type"],
-        "source_app": row["source_app"],
-        "source_id": row["source_id"],
-        "status": status,
-        "total_calls": total,
-        "processed_calls": ended,
-        "imported_calls": counts["imported"],
-        "updated_calls": counts["updated"],
-        "skipped_calls": counts["skipped"],
-        "failed_calls": counts["failed"] + counts["refused"],
-        "waiting_calls": counts["waiting"],
-        "resume_at": row["resume_at"] if status == "waiting" else None,
-        "estimated_completion_at": _estimated(row, status, pulling, now, known, ended, total),
-        "last_error": row["last_error"],
-        "created_at": row["created_at"],
-        "started_at": row["started_at"],
-        "completed_at": _completed_at(row) if status in {"completed", "partial", "failed", "cancelled"} else None,
-    }
+    known = sum(row[name] for name in COUNTED)
+    shown = job_views.shown(row, now)
+    ended, total = shown["processed_calls"], shown["total_calls"]
+    estimated = _estimated(row, shown["status"], pulling_of(row), now, known, ended, total)
+    return {**shown, "estimated_completion_at": estimated}
 
 
 def _estimated(
@@ -228,26 +135,48 @@ def _estimated(
     return estimate(started, moment, ended, total) if status == "in_progress" else None
 
 
-def _completed_at(row: Any) -> datetime:
-    if row["cancelled_at"]:
-        return cast(datetime, row["cancelled_at"])
-    ends = [row["failed_at"] or row["done_at"], row["last_change"]]
-    return cast(datetime, max((end for end in ends if end), default=row["created_at"]))
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are meant. Everything given must fit; nothing given means all."""
+
+    status: Sequence[JobStatus] | None = None
+    source_id: UUID | None = None
+    job_type: Sequence[str] | None = None
+    platform: str | None = None
 
 
-async def list_jobs(ports: Ports, caller: Caller, limit: int, cursor: str | None) -> Items[Job]:
-    """Jobs, newest first."""
+async def list_jobs(
+    ports: Ports, caller: Caller, limit: int, cursor: str | None, wanted: JobFilter = JobFilter()
+) -> Items[Job]:
+    """Jobs, newest first. A job's state is known only once its calls are counted, so a page by state may be shorter
+    than `limit` (even empty) and have a cursor all the same: that many jobs are looked at in one request."""
     after = decode_cursor(cursor, cursor_time, cursor_id)
+    size = MAX_LIMIT if wanted.status else limit + 1
+    given = (wanted.source_id, wanted.job_type or None, wanted.platform)
+    now, found, looked_at = clock.now(), list[Job](), 0
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        rows = await connection.fetch(SQL["list_jobs"], caller.workspace_id, None, *after, limit + 1)
-    now = clock.now()
-    return page(rows, limit, lambda row: Job(**_shown(row, now)), lambda row: (row["created_at"], row["job_id"]))
+        while True:
+            rows = await connection.fetch(SQL["list_jobs"], caller.workspace_id, None, *after, size, *given)
+            jobs = [Job(**_shown(row, now)) for row in rows]
+            found += [job for job in jobs if not wanted.status or job.status in wanted.status]
+            looked_at += len(rows)
+            if len(found) > limit:
+                return Items(items=found[:limit], next_cursor=_after(found[limit - 1]))
+            if len(rows) < size:
+                return Items(items=found)
+            if looked_at >= MAX_LOOKED_AT:
+                return Items(items=found, next_cursor=_after(jobs[-1]))
+            after = (jobs[-1].created_at, jobs[-1].id)
+
+
+def _after(job: Job) -> str:
+    return encode_cursor((job.created_at, job.id))
 
 
 async def get_job(ports: Ports, caller: Caller, job_id: UUID) -> JobDetail:
     """One job with its latest errors."""
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        row = await connection.fetchrow(SQL["list_jobs"], caller.workspace_id, job_id, None, None, 1)
+        row = await connection.fetchrow(SQL["list_jobs"], caller.workspace_id, job_id, None, None, 1, *[None] * 3)
         if row is None:
             raise not_found("import")
         errors = await connection.fetch(SQL["job_errors"], caller.workspace_id, job_id, MAX_ERRORS)
@@ -256,6 +185,14 @@ async def get_job(ports: Ports, caller: Caller, job_id: UUID) -> JobDetail:
     if detail["last_error"] is None and shown:
         detail["last_error"] = shown[0].reason
     return JobDetail(**detail, errors=shown)
+
+
+async def read_jobs(ports: Ports, workspace_id: UUID, job_ids: Sequence[UUID]) -> list[Job]:
+    """These jobs as `get_job` gives them, but for the errors. What is not there is left out."""
+    async with in_workspace(ports.pool, workspace_id) as connection:
+        rows = await connection.fetch(LIVE["read_jobs"], workspace_id, job_ids)
+    now = clock.now()
+    return [Job(**_shown(row, now)) for row in rows]
 
 
 async def list_calls(
@@ -295,21 +232,21 @@ def transcription_sentence(spoken: Transcription) -> str | None:
     return f"Being transcribed: {spoken.chunks_done} of {spoken.chunks_total} parts."
 
 
-async def retry_failed(ports: Ports, caller: Caller, job_id: UUID) -> Retried:
+async def retry_failed(ports: Ports, caller: Caller, job_id: UUID, *, read_again: bool = True) -> Retried:
     """Send every failed import of the job on its way again; the first at once, the rest behind the request. Calls that
-    could not be read at their source are read again."""
+    could not be read at their source are read again, if they can be (`read_again`)."""
     await _must_exist(ports, caller, job_id)
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
-        rows = await connection.fetch(SQL["failed_of_job"], caller.workspace_id, job_id)
         source = await connection.fetchrow(SQL["job_source"], caller.workspace_id, job_id)
-        again = await pulls.read_again(connection, caller.workspace_id, job_id) if source else 0
-        count = len(rows) + again
-        await auth.audit(connection, caller, caller.workspace_id, "import.retried", str(job_id), count=count)
+        again = await pulls.read_again(connection, caller.workspace_id, job_id) if source and read_again else 0
     if again:
         with suppress(OutageFault):  # then the schedule does it
             await pulls.wake(ports.bus, pulls.ref_of(source))
-    ids = [row["failed_import_id"] for row in rows]
-    return Retried(retried_count=again + await failed_imports.retry_many(ports, caller, ids))
+    _, failed = await failed_imports.retry_all(ports, caller, FailedFilter(job_id=job_id))
+    count = again + failed
+    async with in_workspace(ports.pool, caller.workspace_id) as connection:
+        await auth.audit(connection, caller, caller.workspace_id, "import.retried", str(job_id), count=count)
+    return Retried(retried_count=count)
 
 
 async def cancel(ports: Ports, caller: Caller, job_id: UUID) -> JobDetail:

@@ -4,18 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from obstore.store import ObjectStore
 
 from api.scratch import scratch_folder
+from api.tokens import open_identities
 from schemas.faults import ConfigFault, OutageFault
 from schemas.settings import Settings
 from streams.io.bus import Bus
 from streams.io.media import open_media
 from streams.io.secrets import Secrets, open_secrets
 from streams.io.store import Pool, open_pool, open_pool_patiently
+
+if TYPE_CHECKING:
+    from api.live import Live
+    from api.pipeline import Sampler
 
 PROBES = 4
 """Uploaded files looked into at the same time: each takes a process. Large transcripts, which cost many times their
@@ -29,6 +34,10 @@ log = structlog.get_logger()
 class Ports:
     """Ports to the outside. `pool` raises `OutageFault` as long as the database has not been reached."""
 
+    live: "Live"
+    sampler: "Sampler"
+    """Who tells what happens, and how far the stages are; the application sets both (`api.live.open_live`)."""
+
     def __init__(self, settings: Settings, secrets: Secrets, store: ObjectStore, bus: Bus, scratch: Path) -> None:
         self.settings = settings
         self.secrets = secrets
@@ -37,6 +46,7 @@ class Ports:
         self.scratch = scratch
         self.probes = asyncio.Semaphore(PROBES)
         self.large_texts = asyncio.Semaphore(1)
+        self.identities = open_identities(settings)
         self._pool: Pool | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 

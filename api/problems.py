@@ -30,6 +30,7 @@ REASON_STATUS: Mapping[str, int] = {
     "transcript_too_large": 413,
     "too_large_for_kafka": 413,
     "media_missing": 404,
+    "quota_used_up": 402,
 }
 """Reasons that have a status of their own, whatever kind of fault they come with."""
 

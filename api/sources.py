@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import auth, connecting
+from api import auth, connecting, quota
 from api.auth import Caller
+from api.idempotency import checked_key, content_with_secrets, once
 from api.paging import Instant, Items, Storable, cursor_id, cursor_time, decode_cursor, page
 from api.ports import Ports
 from api.problems import Problem, not_found
@@ -36,8 +37,9 @@ class CredentialView(BaseModel):
 class SourceView(BaseModel):
     """A connected account. `state` is error when a person must do what `error_message` says before it goes on.
 
-    `calls_imported` counts the calls its imports brought; `found_by_poll` those that a sync found although the webhook
-    should have brought them. `running_job_id` is the import under way. `credential` is null once it was deleted.
+    `calls_imported` counts the calls it brought that are in the library; `found_by_poll` those that a sync found
+    although the webhook should have brought them. `running_job_id` is the import under way. `credential` is null once
+    it was deleted.
     """
 
     id: UUID
@@ -165,8 +167,8 @@ def _shown(source: Source, progress: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _progress(connection: Connection, found: Sequence[Source]) -> dict[UUID, Any]:
-    rows = await connection.fetch(SQL["progress"], [each.source_id for each in found])
+async def _progress(connection: Connection, caller: Caller, found: Sequence[Source]) -> dict[UUID, Any]:
+    rows = await connection.fetch(SQL["progress"], [each.source_id for each in found], caller.workspace_id)
     return {row["source_id"]: row for row in rows}
 
 
@@ -176,7 +178,7 @@ async def list_sources(ports: Ports, caller: Caller, limit: int, cursor: str | N
     before = (created_at, source_id) if created_at else None
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         found = await sources.list_sources(connection, caller.workspace_id, limit=limit + 1, before=before)
-        progress = await _progress(connection, found)
+        progress = await _progress(connection, caller, found)
     return page(
         found, limit, lambda each: SourceView(**_shown(each, progress[each.source_id])),
         lambda each: (each.created_at, each.source_id),
@@ -187,7 +189,7 @@ async def get_source(ports: Ports, caller: Caller, source_id: UUID) -> SourceVie
     """One of them."""
     async with in_workspace(ports.pool, caller.workspace_id) as connection:
         source = await find(connection, caller, source_id)
-        progress = await _progress(connection, [source])
+        progress = await _progress(connection, caller, [source])
     return SourceView(**_shown(source, progress[source_id]))
 
 
@@ -201,8 +203,18 @@ async def find(connection: Connection, caller: Caller, source_id: UUID, *, to_ch
     return source
 
 
-async def connect(ports: Ports, caller: Caller, wanted: SourceCreate) -> NewSource:
-    """Connect an account by a form: the vendor is asked at once, and the first sync begins."""
+async def connect(ports: Ports, caller: Caller, wanted: SourceCreate, key: str | None = None) -> NewSource:
+    """Connect an account by a form: the vendor is asked at once, and the first sync begins. Once a key."""
+
+    async def work() -> dict[str, Any]:
+        return (await _connect(ports, caller, wanted)).model_dump(mode="json")
+
+    key = checked_key(key)
+    content = await content_with_secrets("source", caller, wanted.model_dump(mode="json"), key)
+    return NewSource(**await once(ports.pool, caller.workspace_id, key, content, work))
+
+
+async def _connect(ports: Ports, caller: Caller, wanted: SourceCreate) -> NewSource:
     connector = connecting.platform_of(wanted.platform)
     way = connecting.way_in(connector, wanted.kind)
     credential = connecting.credential_of(way, wanted.fields)
@@ -260,6 +272,7 @@ async def sync(ports: Ports, caller: Caller, source_id: UUID) -> Begun:
         source = await find(connection, caller, source_id, to_change=True)
         if not source.is_active:
             raise Problem(409, "source_paused", "This source is paused. Resume it first.")
+        await quota.must_have_room(ports, connection, caller.workspace_id)
         await sources.clear_error(connection, source_id)
         job_id = await connecting.begin_sync(connection, ports.settings, source)
         if job_id is None:

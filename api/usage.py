@@ -10,9 +10,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import quota
+from api.ports import Ports
 from api.problems import Problem
+from api.quota import QuotaView
 from streams.io import queries
-from streams.io.store import Pool, in_workspace
+from streams.io.store import in_workspace
 
 SQL = queries.load("speech")
 MICROS = 1_000_000
@@ -53,6 +56,8 @@ class Usage(Used):
     by_day: list[UsedByDay]
     imports: int
     """Calls that came into the library in this time, with or without a recording."""
+    quota: QuotaView
+    """What the plan allows in the present month, whatever time was asked for."""
 
 
 def period(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
@@ -75,9 +80,10 @@ def _month(moment: datetime) -> datetime:
     return moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
-async def usage(pool: Pool, workspace_id: UUID, since: datetime, until: datetime) -> Usage:
+async def usage(ports: Ports, workspace_id: UUID, since: datetime, until: datetime) -> Usage:
     """What a workspace used. Raises `OutageFault`."""
-    async with in_workspace(pool, workspace_id) as connection:
+    async with in_workspace(ports.pool, workspace_id) as connection:
+        allowed = await quota.of(ports, connection, workspace_id)
         models = await connection.fetch(SQL["usage_by_model"], workspace_id, since, until)
         days = await connection.fetch(SQL["usage_by_day"], workspace_id, since, until)
         imports = await connection.fetchval(SQL["count_imports"], workspace_id, since, until)
@@ -88,6 +94,7 @@ async def usage(pool: Pool, workspace_id: UUID, since: datetime, until: datetime
         by_model=[UsedByModel(model=row["model"], seconds=float(row["seconds"]), **_used([row])) for row in models],
         by_day=[UsedByDay(day=row["day"], seconds=float(row["seconds"]), **_used([row])) for row in days],
         imports=imports,
+        quota=quota.shown(allowed),
         **_used(models),
     )
 

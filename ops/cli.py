@@ -16,7 +16,10 @@ import typer
 from pydantic import ValidationError
 
 from ops.archive import archive
+from ops.erasing import erasing
 from ops.hub import failed, hub
+from ops.members import members
+from ops.plans import workspaces
 from ops.replay import replay
 from ops.signals import INTERRUPTED
 from ops.sources import Fields, Kind, Stdin, sources, sync
@@ -38,10 +41,13 @@ webhooks = typer.Typer(help="Addresses that vendors post to.", no_args_is_help=T
 app.add_typer(keys, name="keys")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(hub)
+app.add_typer(erasing)
 app.add_typer(usage)
 app.add_typer(sync)
 app.add_typer(sources, name="sources")
 app.add_typer(failed, name="failed")
+app.add_typer(members, name="members")
+app.add_typer(workspaces, name="workspaces")
 app.add_typer(replay, name="replay", short_help="Read the archive of raw calls again, or say what that would change.")
 app.add_typer(archive, name="archive")
 
@@ -105,9 +111,8 @@ def up() -> None:
 @app.command()
 def api() -> None:
     """Run the HTTP server alone."""
-    import uvicorn
-
     from api.app import create_app
+    from ops.api_server import serve
     from ops.up import refuse_taken_port
     from streams.logs import set_up_logging
 
@@ -117,16 +122,7 @@ def api() -> None:
     served = create_app(settings)
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)  # a full collection would hold up every request of that moment
-    uvicorn.run(
-        served,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-    )
+    serve(served, settings)
 
 
 @app.command()
@@ -236,14 +232,19 @@ def sign_in() -> None:
 
 
 @keys.command("create")
-def create_key(name: Annotated[str, typer.Option(help="What the key is for.")]) -> None:
+def create_key(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, write or admin; may be repeated. Default: all of them.")
+    ] = None,
+) -> None:
     """Make an API key for the owner of this installation. It is printed once, alone, and kept nowhere."""
     from api.auth import create_api_key
     from ops.show import hub
 
     async def work() -> str:
         async with hub(load_settings()) as (ports, caller):
-            return await create_api_key(ports.pool, caller.workspace_id, caller.user_id, name)
+            return await create_api_key(ports.pool, caller.workspace_id, caller.user_id, name, scopes=scope or None)
 
     typer.echo(run(work()))
 
@@ -263,8 +264,11 @@ def list_keys(as_json: AsJson = False) -> None:
         show.print_json({"items": found, "next_cursor": None})
         return
     show.table(
-        ("Id", "Name", "Begins with", "Created", "Last used"),
-        ((key["id"], key["name"], key["prefix"], key["created_at"], key["last_used_at"]) for key in found),
+        ("Id", "Name", "Begins with", "May", "Created", "Last used"),
+        (
+            (key["id"], key["name"], key["prefix"], ", ".join(key["scopes"]), key["created_at"], key["last_used_at"])
+            for key in found
+        ),
         empty="There are no API keys. Make one with `callstream keys create --name NAME`.",
     )
 

@@ -79,6 +79,20 @@ SECRETS: Final = (
         "SELECT source_id, workspace_id, encrypted_credential FROM import_credentials FOR UPDATE",
         "UPDATE import_credentials SET encrypted_credential = %s WHERE source_id = %s",
     ),
+    (
+        "webhook_subscriptions",
+        "encrypted_secret",
+        "SELECT subscription_id, workspace_id, encrypted_secret FROM webhook_subscriptions"
+        " WHERE encrypted_secret IS NOT NULL FOR UPDATE",
+        "UPDATE webhook_subscriptions SET encrypted_secret = %s WHERE subscription_id = %s",
+    ),
+    (
+        "webhook_subscriptions",
+        "url_secret",
+        "SELECT subscription_id, workspace_id, url_secret FROM webhook_subscriptions"
+        " WHERE url_secret IS NOT NULL FOR UPDATE",
+        "UPDATE webhook_subscriptions SET url_secret = %s WHERE subscription_id = %s",
+    ),
 )
 
 

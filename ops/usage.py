@@ -33,7 +33,7 @@ def show_usage(
 
     async def work() -> "Usage":
         async with show.hub(load_settings()) as (ports, caller):
-            return await count(ports.pool, caller.workspace_id, *wanted)
+            return await count(ports, caller.workspace_id, *wanted)
 
     found = asyncio.run(work())
     if as_json:
@@ -60,6 +60,11 @@ def print_usage(found: "Usage") -> None:
         f"From {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC: {found.imports} calls came in, "
         f"{minutes(found.transcribed_seconds)} minutes were transcribed, estimated cost {cost(found)}."
     )
+    if found.quota.imports_a_month is not None:
+        typer.echo(
+            f"The plan {found.quota.plan} allows {found.quota.imports_a_month} imports this month, {found.quota.used} "
+            f"are used. The next month begins on {found.quota.resets_at:%Y-%m-%d}, UTC."
+        )
     if not found.by_model:
         return
     for heading, rows in (

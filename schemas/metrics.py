@@ -36,3 +36,5 @@ JOB_SECONDS = Histogram(
 )  # fmt: skip
 # Calls that a sync found although the source's webhook should have brought them
 FOUND_BY_POLL = Counter("import_calls_found_by_poll_total", "Calls that only a sync has found", ["platform"])
+# Outgoing webhooks that were sent. status: delivered, retried (comes again), failed (given up), unkeepable
+DELIVERIES = Counter("webhook_deliveries_total", "Outgoing webhooks", ["status"])

@@ -122,6 +122,29 @@ class Settings(BaseSettings):
     sync_minutes: int = Field(default=60, ge=5)
     """How often a source is synced, unless it says otherwise."""
 
+    oidc_issuer: str | None = None
+    """The identity provider that people of this installation sign in with, as its tokens name it in `iss`."""
+    oidc_audience: str | None = None
+    """Whom a token must be for (`aud`) to be taken in place of an API key. Default: `oidc_client_id`."""
+    oidc_jwks_url: str | None = None
+    """Where the provider publishes its keys. Default: what its discovery document says."""
+    oidc_client_id: str | None = None
+    """Our registration with the provider, for signing in by browser. Unset: by one-time links only."""
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str | None = Field(default=None, max_length=60)
+    """What the button says: "Sign in with …". Default: the provider's host."""
+    oidc_workspace_claim: str | None = None
+    """The claim that names a person's workspace, by id or name. Unset: everybody belongs to the home workspace."""
+    oidc_role_claim: str | None = None
+    """The claim that says owner, support or member. Unset: new people are members, and an owner may change that."""
+
+    plans: Annotated[dict[str, Annotated[int, Field(ge=0)] | None], NoDecode, _as_json('{"free": 10}')] = {"free": 10}
+    """Plans that a workspace may be given, as JSON: how many calls it may import a month; null: without limit. A
+    workspace has none at first, and then no limit."""
+    webhook_allow_hosts: str = ""
+    """Comma-separated `host:port` that outgoing webhooks may go to although private; where it is this very machine,
+    over plain http too. For tests and intranets."""
+
     window: int = Field(default=400, ge=1)
     """Events in flight per fast agent."""
     breaker: int = Field(default=20, ge=1)
@@ -167,4 +190,5 @@ def load_settings(**overrides: Any) -> Settings:
         for name in ("kafka", "database_url", "database_owner_url", "secret_keys")
         if getattr(settings, name) is None and found.get(name)
     }
+    gaps |= {name: found[name] for name in ("host", "port") if name not in settings.model_fields_set and name in found}
     return Settings(**{**overrides, **gaps})

@@ -5,7 +5,8 @@ the event ids that are still open. One that stays open past a limit, while no st
 published again and counted in `import_calls_recovered_total`; an alert watches that, for it is expected to stay 0.
 
 It also sends due retries of failed imports, and replays (`streams/replay.py`) and the schedule of imports
-(`streams/schedule.py`) run beside it. One audit works at a time; others stand by (a lock in PostgreSQL).
+(`streams/schedule.py`) and outgoing webhooks (`streams/deliveries.py`) run beside it. One audit works at a time;
+others stand by (a lock in PostgreSQL).
 
 After a restart it reads on from the oldest open event: that offset is what it commits. Outcomes are read again from
 the time of that event, so no list of open events has to be kept anywhere.
@@ -30,7 +31,7 @@ from schemas.faults import Fault, OutageFault
 from schemas.metrics import CALLS_RECOVERED, QUEUE_DEPTH
 from schemas.settings import Settings, load_settings
 from schemas.topics import BACKFILL, COMPLETED, DEAD, NORMALIZED, PULL, RAW, READY, REPLAY, SKIPPED, UNIQUE
-from streams import replay, schedule
+from streams import deliveries, erasing, replay, schedule
 from streams.health import serve_health
 from streams.io import clock, media, outcomes, retries
 from streams.io.bus import REPLAY_ID, Bus, header
@@ -326,12 +327,14 @@ async def _rounds(settings: Settings, url: str, stop: asyncio.Event) -> None:
 
 async def _round(settings: Settings, url: str, stop: asyncio.Event) -> None:
     async with sole_auditor(url):
-        pool = await open_pool_patiently(url, pipeline=True, size=4)
+        pool = await open_pool_patiently(url, pipeline=True, size=6)
         store = media.open_media(settings)
         bus = Bus(settings.kafka or "", store, source="audit", linger_ms=5)
         beside = {
             asyncio.create_task(replay.run(settings, pool, bus, store)),
             asyncio.create_task(schedule.run(settings, pool, bus, CONNECTORS)),
+            asyncio.create_task(deliveries.run(settings, pool)),
+            asyncio.create_task(erasing.run(pool, store, bus)),
         }
         try:
             await Audit(settings, bus, pool).run(stop)

@@ -8,6 +8,7 @@ What it promises:
 - Before a page is done, each of its calls is accepted by the broker, waits for its source, or has a sentence why not.
 - A limit or a fault of the source is a time at which the job goes on, with a sentence. After some faults in a row
   without progress the job has failed. Nothing of this is a dead letter.
+- Outside the workspace's processing window, or where its quota is used up, the job waits and says so.
 - A credential that is refused turns the source to error and fails the job; other sources go on.
 """
 
@@ -29,8 +30,11 @@ from schemas.metrics import JOB_SECONDS, JOBS
 from schemas.pulls import PullCommand
 from schemas.topics import PULL
 from streams.io import pull_steps, pulls
+from streams.io.erase import ERASED
 from streams.io.pull_steps import Ended, Known, Note, PullJob
+from streams.io.quotas import Plans
 from streams.pull_calls import OURS, CallReader, Errand, OpenApi, Pace, Stopped
+from streams.pull_limits import allowed
 from streams.pull_waiting import look_at_waiting, read_named
 
 log = structlog.get_logger("pull")
@@ -75,6 +79,15 @@ class Slice:
     in_a_row: int = 0
     fault: Fault | None = None
     troubled: list[tuple[Item, Fault]] = field(default_factory=list)
+    room: int | None = None
+    """So many calls may be brought that are not in the library; None: any number."""
+
+    def fits(self, known: Known) -> bool:
+        """Whether the quota has room for the call, which then is taken. One in the library needs none."""
+        if self.room is None or known.stored_at is not None:
+            return True
+        self.room -= 1
+        return self.room >= 0
 
     def trouble(self, item: Item, fault: Fault) -> None:
         """The call could not be read, for a reason that may pass."""
@@ -95,6 +108,7 @@ class Puller:
     connectors: Mapping[str, Connector]
     open_api: OpenApi
     pace: Pace = field(default_factory=Pace)
+    plans: Plans = field(default_factory=dict)
 
     async def run(self, command: PullCommand) -> None:
         """Work on a command. Raises `OutageFault`; then the same command may come again. A command for one call is the
@@ -140,11 +154,16 @@ class Puller:
         connector = self.connectors.get(job.source.source_app)
         if connector is None or connector.pull is None:
             return await self._give_up(job, job.tries, "This version of callstream cannot pull from this source.")
+        limits = await allowed(self.reader.pool, job, self.plans, self.reader.now())
+        if (hold := limits.hold) is not None:
+            return await pull_steps.hold(
+                self.reader.pool, job, reason=hold.reason, sentence=hold.sentence, until=hold.until
+            )
         place, deadline, work = place_of(job.cursor), time.monotonic() + self.pace.slice_seconds, None
         try:
             async with self.open_api(job.source) as api:
                 errand = Errand(job.source, connector, api, job.job_id, job.job_type, job.step)
-                work = Slice(job, errand, place, deadline)
+                work = Slice(job, errand, place, deadline, room=limits.room)
                 await (self._count(work) if job.phase == "counting" else self._page(work))
         except OutageFault:
             raise
@@ -212,7 +231,7 @@ class Puller:
                 continue
             if (why := skip_reason(item, known, job.job_type == "sync")) is None:
                 todo.append((item, known))
-            elif known.waits and known.waits_in is None:
+            elif known.waits and known.waits_in is None and not known.erased:
                 await self.wait(work.errand, item, why)
                 work.progress = True
             else:
@@ -234,6 +253,9 @@ class Puller:
                 if work.over(self.pace, time.monotonic()):
                     work.left = True
                     return
+                if not work.fits(known):
+                    work.left = True
+                    continue
                 try:
                     await self._one(work, item, known)
                 except BaseException:
@@ -344,6 +366,8 @@ def skip_reason(item: Item, known: Known, sync: bool) -> str | None:
     def as_new(seen_at: datetime | None) -> bool:
         return seen_at is not None and (item.changed_at is None or item.changed_at <= seen_at)
 
+    if known.erased:
+        return ERASED
     if as_new(known.stored_at):
         return STORED
     if known.waits:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -18,7 +19,7 @@ from schemas.faults import OutageFault
 from schemas.metrics import JOBS
 from schemas.settings import Settings
 from schemas.topics import PULL
-from streams.io import pulls
+from streams.io import clock, pulls
 from streams.io.bus import Bus
 from streams.io.store import Pool, outages
 
@@ -41,6 +42,7 @@ class Schedule:
     stood_seconds: float = STOOD_SECONDS
     wake_seconds: float = WAKE_SECONDS
     monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = clock.now
     _woken: dict[UUID, float] = field(default_factory=dict)
 
     async def round(self) -> None:
@@ -71,6 +73,9 @@ class Schedule:
                 connector = self.connectors.get(due.source.source_app) if due else None
                 if due is None or connector is None or connector.pull is None:
                     return None
+                if due.window is not None and (opens_at := due.window.opens_at(self.now())) is not None:
+                    await pulls.put_off_sync(connection, source_id, opens_at)
+                    return None
                 job_id = await pulls.create_sync(
                     connection,
                     due.source,
@@ -79,6 +84,7 @@ class Schedule:
                     overlap=connector.pull.overlap,
                     reaches_back=connector.pull.reaches_back,
                     first_sync_days=self.settings.first_sync_days,
+                    on_schedule=True,
                 )
         return due.source.workspace_id, job_id
 

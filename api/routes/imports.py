@@ -8,8 +8,8 @@ from fastapi import APIRouter, Header, Query
 from api import imports, jobs
 from api.deps import TheCaller, ThePorts
 from api.imports import ImportStart, ImportStarted, Preview, PreviewWanted
-from api.jobs import CallStatus, Job, JobCall, JobDetail, Retried
-from api.paging import Cursor, Items, Limit
+from api.jobs import AnyJobType, CallStatus, Job, JobCall, JobDetail, JobFilter, JobStatus, Retried
+from api.paging import Cursor, Items, Limit, Storable
 
 router = APIRouter(prefix="/api/imports", tags=["imports"])
 
@@ -34,11 +34,22 @@ async def preview_import(body: PreviewWanted, caller: TheCaller, ports: ThePorts
 
 
 @router.get("")
-async def list_imports(caller: TheCaller, ports: ThePorts, limit: Limit = 20, cursor: Cursor = None) -> Items[Job]:
+async def list_imports(
+    caller: TheCaller,
+    ports: ThePorts,
+    status: Annotated[list[JobStatus] | None, Query(description="Only imports in these states.")] = None,
+    source_id: Annotated[UUID | None, Query(description="Only imports of this connected account.")] = None,
+    job_type: Annotated[list[AnyJobType] | None, Query(description="Only imports of these kinds.")] = None,
+    platform: Annotated[Storable | None, Query(max_length=40, description="Only imports from this platform.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Items[Job]:
     """Imports, newest first, each with its counts. `status` is pending, counting (the source is asked how many calls
     there are), in_progress, waiting (for a limit of the source, until `resume_at`, or for calls that are not ready
-    there), completed, partial (some calls failed), failed (all did, or it could not go on) or cancelled."""
-    return await jobs.list_jobs(ports, caller, limit, cursor)
+    there), completed, partial (some calls failed), failed (all did, or it could not go on) or cancelled. A page by
+    `status` may hold fewer than `limit` and still have a `next_cursor`."""
+    wanted = JobFilter(status, source_id, job_type, platform)
+    return await jobs.list_jobs(ports, caller, limit, cursor, wanted)
 
 
 @router.get("/{job_id}")
@@ -62,8 +73,8 @@ async def list_import_calls(
 
 @router.post("/{job_id}/retry", status_code=202)
 async def retry_import(job_id: UUID, caller: TheCaller, ports: ThePorts) -> Retried:
-    """Retry every failed call of an import. The first goes at once, the rest behind this answer; if the process dies
-    before they are through, the rest stay among the failed imports."""
+    """Retry every failed call of an import. The first goes at once, the rest behind this answer, also when the process
+    dies meanwhile."""
     return await jobs.retry_failed(ports, caller, job_id)
 
 

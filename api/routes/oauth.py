@@ -1,6 +1,7 @@
 """Connecting an account by signing in at its platform."""
 
 from typing import Annotated
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -55,7 +56,7 @@ async def end_sign_in(platform: str, request: Request) -> Response:
         if not by_browser:
             raise
         status = error.status if isinstance(error, Problem) else 502
-        return html(fill("not-connected.html", sentence=str(error)), status=status)
+        return html(fill("not-connected.html", sentence=str(error), platform=quote(platform, safe="")), status=status)
     if not by_browser:
         shown = {"source_id": str(made.source.source_id), "is_new": made.is_new}
         return JSONResponse(shown | {"job_id": str(made.job_id) if made.job_id else None})

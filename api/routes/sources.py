@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from api import imports, sources
 from api.deps import TheCaller, ThePorts
+from api.idempotency import Key
 from api.paging import Cursor, Instant, Items, Limit
 from api.sources import (
     Begun,
@@ -32,11 +33,13 @@ async def list_sources(
 
 
 @router.post("", status_code=201)
-async def connect_source(body: SourceCreate, caller: TheCaller, ports: ThePorts) -> NewSource:
+async def connect_source(
+    body: SourceCreate, caller: TheCaller, ports: ThePorts, idempotency_key: Key = None
+) -> NewSource:
     """Connect an account by a form; `GET /api/platforms` says which fields it has. The platform is asked at once: 422
     says which field is wrong or which right is missing. The first sync begins right away. The same account again gets
     the new credential and stays the same source."""
-    return await sources.connect(ports, caller, body)
+    return await sources.connect(ports, caller, body, idempotency_key)
 
 
 @router.get("/{source_id}")
@@ -90,9 +93,11 @@ async def get_coverage(
 
 
 @router.post("/{source_id}/backfill", status_code=202)
-async def backfill_source(source_id: UUID, body: Span, caller: TheCaller, ports: ThePorts) -> Begun:
+async def backfill_source(
+    source_id: UUID, body: Span, caller: TheCaller, ports: ThePorts, idempotency_key: Key = None
+) -> Begun:
     """Import a time range again, mostly a gap of the coverage. What is stored unchanged is skipped."""
-    return await imports.backfill(ports, caller, source_id, body)
+    return await imports.backfill(ports, caller, source_id, body, idempotency_key)
 
 
 @router.post("/{source_id}/calls", status_code=202)

@@ -27,5 +27,5 @@ async def get_usage(
 ) -> Usage:
     """How much audio of your workspace was transcribed in a time, what that probably cost, by model and by day, and how
     many calls came in. The cost is estimated by the vendor's price list and null where a price is not known; the
-    vendor's invoice is what counts."""
-    return await usage.usage(ports.pool, caller.workspace_id, *usage.period(since, until, clock.now()))
+    vendor's invoice is what counts. `quota`: what your plan allows this month."""
+    return await usage.usage(ports, caller.workspace_id, *usage.period(since, until, clock.now()))

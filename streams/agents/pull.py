@@ -76,7 +76,7 @@ def commands_of(ports: Ports, settings: Settings, bus: Bus) -> Commands:
             return open_api(settings, pool, secrets, source)
 
         reader = CallReader(pool, bus, RecordingStore(ports.store, settings))
-        await Puller(reader, CONNECTORS, opened, pace).run(command)
+        await Puller(reader, CONNECTORS, opened, pace, settings.plans).run(command)
 
     return Commands(work, PATIENCE * settings.pull_slice_seconds)
 

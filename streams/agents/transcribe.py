@@ -17,7 +17,7 @@ from streams.io.whisper import Whisper
 from streams.ports import Ports
 from streams.runner import Stage, Taken
 from streams.stages.dedup import erased
-from streams.stages.transcribe import transcribe
+from streams.stages.transcribe import transcribe, two_letters
 
 
 def transcribe_stage(reads: Topic, ports: Ports, settings: Settings) -> Stage:
@@ -47,7 +47,7 @@ def transcribe_stage(reads: Topic, ports: Ports, settings: Settings) -> Stage:
             cost=cost,
             progress=progress,
             model=choice.model or settings.openai_model,
-            language=event.language or choice.language or settings.openai_language,
+            language=two_letters(event.language) or choice.language or settings.openai_language,
             new_id=clock.new_id,
             chunks_at_once=settings.transcribe_chunks,
         )

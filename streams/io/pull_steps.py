@@ -17,6 +17,7 @@ from streams.io import clock, queries, sources
 from streams.io.pulls import JobType
 from streams.io.sources import Source
 from streams.io.store import Pool, outages
+from streams.io.windows import ProcessingWindow, window_of
 
 SQL = queries.load("pulls")
 
@@ -37,6 +38,9 @@ class PullJob:
     tries: int
     created_at: datetime
     lease: datetime
+    on_schedule: bool = False
+    plan: str | None = None
+    window: ProcessingWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Known:
     stored_at: datetime | None = None
     failed_at: datetime | None = None
     discarded_at: datetime | None = None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Waiting:
     tries: int
     from_webhook: bool
     started_at: datetime | None
+    erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,9 @@ async def take(pool: Pool, job_id: UUID, step: int, lease_seconds: float) -> Pul
         tries=row["tries"],
         created_at=row["created_at"],
         lease=row["leased_until"],
+        on_schedule=row["on_schedule"],
+        plan=row["plan"],
+        window=window_of(row),
     )
 
 
@@ -146,6 +155,12 @@ async def rest(
     """Let the job stand at this step until later."""
     with outages():
         await pool.execute(SQL["rest"], job.job_id, job.step, cursor, tries, sentence, resume_at)
+
+
+async def hold(pool: Pool, job: PullJob, *, reason: str, sentence: str, until: datetime) -> None:
+    """Let the job stand at this step until its workspace allows it to go on."""
+    with outages():
+        await pool.execute(SQL["hold"], job.job_id, job.step, until, reason, sentence)
 
 
 async def give_up(pool: Pool, job: PullJob, *, tries: int, sentence: str) -> Ended | None:

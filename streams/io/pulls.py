@@ -16,6 +16,7 @@ from schemas.topics import PULL
 from streams.io import clock, queries
 from streams.io.bus import Bus
 from streams.io.store import Connection, Pool, in_workspace, outages
+from streams.io.windows import ProcessingWindow, window_of
 
 SQL = queries.load("pulls")
 JobType = Literal["historical", "sync", "backfill"]
@@ -56,14 +57,16 @@ async def create_job(
     until: datetime,
     filters: Mapping[str, str] | None = None,
     count_first: bool = False,
+    on_schedule: bool = False,
 ) -> UUID:
     """A new import of the calls from `since` until before `until`. Publish its first command with `start`, after the
-    commit. `count_first`: the source is asked how many calls there are before they are pulled."""
+    commit. `count_first`: the source is asked how many calls there are before they are pulled. `on_schedule`: nobody
+    asked for this sync, so it keeps to the processing window."""
     job_id = clock.new_id()
     phase = "counting" if count_first else "pulling"
     await connection.execute(
         SQL["add_pull_job"], job_id, workspace_id, job_type, source_app, user_id, source_id, since, until,
-        dict(filters or {}), phase,
+        dict(filters or {}), phase, on_schedule,
     )  # fmt: skip
     return job_id
 
@@ -78,6 +81,7 @@ async def create_sync(
     reaches_back: timedelta | None,
     first_sync_days: int,
     count_first: bool = False,
+    on_schedule: bool = False,
 ) -> UUID:
     """A new sync, from a little before the end of the last one, because calls appear late. Begin it with `start`."""
     until = clock.now()
@@ -86,7 +90,7 @@ async def create_sync(
         since = max(since, until - reaches_back)
     return await create_job(
         connection, workspace_id=source.workspace_id, source_id=source.source_id, source_app=source.source_app,
-        user_id=user_id, job_type="sync", since=since, until=until, count_first=count_first,
+        user_id=user_id, job_type="sync", since=since, until=until, count_first=count_first, on_schedule=on_schedule,
     )  # fmt: skip
 
 
@@ -179,11 +183,12 @@ async def gaps(connection: Connection | Pool, source_id: UUID, since: datetime, 
 
 @dataclass(frozen=True, slots=True)
 class DueSync:
-    """A source whose sync was taken, and how far the last one came."""
+    """A source whose sync was taken, how far the last one came, and when its workspace lets it run."""
 
     source: Ref
     user_id: UUID
     synced_until: datetime | None
+    window: ProcessingWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +209,12 @@ async def due_syncs(pool: Pool, limit: int = 200) -> list[UUID]:
 async def take_sync(connection: Connection, source_id: UUID) -> DueSync | None:
     """Take a due sync and set the time of the next. None: somebody else has, or it is no longer due."""
     row = await connection.fetchrow(SQL["take_sync"], source_id)
-    return DueSync(ref_of(row), row["user_id"], row["synced_until"]) if row else None
+    return DueSync(ref_of(row), row["user_id"], row["synced_until"], window_of(row)) if row else None
+
+
+async def put_off_sync(connection: Connection, source_id: UUID, until: datetime) -> None:
+    """The sync that was taken comes later."""
+    await connection.execute(SQL["put_off_sync"], source_id, until)
 
 
 async def kicks(pool: Pool, stood_seconds: float, limit: int = 200) -> list[Kick]:

@@ -90,6 +90,13 @@ async def transcribe(
     return Next([(READY, _with_transcript(call, recording, transcript))])
 
 
+def two_letters(language: str | None) -> str | None:
+    """A language as the speech-to-text service knows it: "en" of "en-US". None, for anything else that a source calls
+    its languages, lets the service listen for itself; told "eng" it would refuse the recording."""
+    code = (language or "").replace("_", "-").partition("-")[0].lower()
+    return code if len(code) == 2 and code.isascii() and code.isalpha() else None
+
+
 async def _once(
     key: Key,
     ask: Callable[[], Awaitable[Transcript]],

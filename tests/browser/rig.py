@@ -23,6 +23,7 @@ from playwright.async_api import (
     Page,
     Playwright,
     Response,
+    ViewportSize,
     async_playwright,
     expect,
 )
@@ -46,8 +47,11 @@ SETTLED = """
 () => !document.querySelector('[aria-busy=true]')
     && ![...document.querySelectorAll('[role=status]')].some(each => /^(Loading|Searching)/.test(each.textContent))
 """
-WIDE = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+GO = """
+path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate', {state: {}})); }
+"""
+WIDE: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
@@ -133,9 +137,13 @@ class Person:
             said.append((await sent.json())["calls"][0])
         return said
 
-    async def settled(self, path: str) -> Page:
-        """Go to an address and wait until nothing of it is loading any more."""
-        page = await self.open(path)
+    async def settled(self, path: str, *, within: bool = False) -> Page:
+        """Go to an address and wait until nothing of it is loading any more. `within`: as a link of the page does."""
+        page = self.page
+        if within:
+            await page.evaluate(GO, path)
+        else:
+            await self.open(path)
         await page.locator("h1").first.wait_for()  # under a dialog it has no role
         await page.wait_for_function(SETTLED)
         return page
@@ -161,10 +169,12 @@ class Person:
         """A button, by its words."""
         return self.page.get_by_role("button", name=name, exact=exact)
 
-    async def serious_faults(self) -> list[str]:
-        """What axe finds wrong for people with impairments, without what it calls minor."""
-        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    async def serious_faults(self, *rules: str) -> list[str]:
+        """What axe finds wrong for people with impairments, without what it calls minor; by all its rules, or these."""
+        if await self.page.evaluate("typeof axe === 'undefined'"):
+            await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+        found = await self.page.evaluate("how => axe.run(document, {resultTypes: ['violations'], ...how})", only)
         return [
             f"{each['id']}: {each['help']} at {', '.join(str(node['target']) for node in each['nodes'][:3])}"
             for each in found["violations"]

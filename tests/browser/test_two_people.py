@@ -54,7 +54,7 @@ async def test_people_of_two_workspaces_see_nothing_of_each_other(hub: Hub) -> N
             await expect(page.get_by_text(PLANTED).first).to_be_visible()
         async with hub.person("Noor Haddad", workspace_name="Haddad Studio") as stranger:
             for path in (*EVERYWHERE, f"/calls?q={PLANTED}", f"/failed?view=calls&q={PLANTED}", *theirs):
-                page = await stranger.settled(path)
+                page = await stranger.settled(path, within=True)
                 shown = await page.locator("#content, [data-sonner-toaster], [role=dialog]").all_inner_texts()
                 typed = "No failed import fits", "No call fits"
                 found = [text for text in shown if PLANTED in text and not any(each in text for each in typed)]
@@ -79,10 +79,10 @@ async def test_a_member_finds_sentences_where_only_owners_may(hub: Hub) -> None:
         await expect(card.get_by_text("Connected by a colleague")).to_be_visible()
         await expect(card.get_by_role("switch")).to_have_count(0)
         for path in ("/replay", "/pipeline", "/admin", "/settings/webhooks", "/settings/people", "/settings/audit"):
-            await sam.settled(path)
+            await sam.settled(path, within=True)
             await expect(page.get_by_text("owners and support").first).to_be_visible()
         for each in SETTINGS:
-            await sam.settled(f"/settings/{each}")
+            await sam.settled(f"/settings/{each}", within=True)
             await expect(page.get_by_role("alert")).to_have_count(0)
         call = (await sam.api("GET", "/api/calls"))["items"][0]
         await sam.settled(f"/calls/{call['id']}")

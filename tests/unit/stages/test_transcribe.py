@@ -19,7 +19,7 @@ from schemas.outcomes import Next
 from schemas.topics import READY
 from streams.stages.hear import MAX_BYTES
 from streams.stages.speech import Key, Transcript, Voices
-from streams.stages.transcribe import transcribe
+from streams.stages.transcribe import transcribe, two_letters
 
 WORKSPACE, NOW = UUID(int=7), datetime(2025, 3, 1, 9, tzinfo=UTC)
 T = TypeVar("T")
@@ -472,3 +472,11 @@ async def test_exactly_the_limit_is_sent_as_it_is(world: World) -> None:
 def test_a_stored_row_of_a_newer_version_can_still_be_read() -> None:
     row = Transcript(text="Hello.", seconds=1.5).model_dump(mode="json") | {"words": []}
     assert Transcript.model_validate(row).seconds == 1.5
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [("de", "de"), ("en-US", "en"), ("PT_br", "pt"), ("eng", None), ("English", None), ("", None), (None, None)],
+)
+def test_a_language_is_told_to_the_service_in_two_letters_or_not_at_all(said: str | None, sent: str | None) -> None:
+    assert two_letters(said) == sent

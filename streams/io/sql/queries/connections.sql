@@ -14,11 +14,16 @@ WHERE source_id = $1 AND job_type = 'sync' AND phase IN ('counting', 'pulling')
     AND cancelled_at IS NULL AND failed_at IS NULL
 ORDER BY created_at DESC LIMIT 1
 
+-- sync_at_once --
+-- Somebody wants the sync that is under way now: it waits for no processing window any more.
+UPDATE import_jobs SET on_schedule = false, resume_at = CASE WHEN held_for = 'window' THEN now() ELSE resume_at END
+WHERE job_id = $1
+
 -- progress --
--- What came of some sources: calls that were imported, and the import that is under way.
+-- What came of some sources: calls of the library that they brought, and the import that is under way.
 SELECT s.source_id,
-    (SELECT count(*) FROM import_jobs j JOIN job_calls c USING (job_id)
-     WHERE j.source_id = s.source_id AND c.status = 'imported') AS calls_imported,
+    (SELECT count(*) FROM recordings r
+     WHERE r.workspace_id = $2 AND r.source_id = s.source_id) AS calls_imported,
     (SELECT j.job_id FROM import_jobs j
      WHERE j.source_id = s.source_id AND j.phase IN ('counting', 'pulling') AND j.cancelled_at IS NULL
          AND j.failed_at IS NULL
@@ -45,8 +50,10 @@ SELECT user_id FROM memberships WHERE workspace_id = $1 AND user_id = $2
 
 -- one_off_jobs --
 -- Imports that support has started for people of the workspace, newest first.
-SELECT j.job_id, s.user_id AS customer_id, k.credential_id IS NOT NULL AS credential_kept, j.created_at
+SELECT j.job_id, s.user_id AS customer_id, u.name AS customer_name, u.email AS customer_email, s.source_app AS platform,
+    nullif(s.account_email, '') AS account, k.credential_id IS NOT NULL AS credential_kept, j.created_at
 FROM import_jobs j JOIN import_sources s USING (source_id) LEFT JOIN import_credentials k USING (source_id)
+LEFT JOIN users u ON u.user_id = s.user_id
 WHERE j.workspace_id = $1 AND s.one_off AND ($2::uuid IS NULL OR j.job_id = $2)
     AND ($3::timestamptz IS NULL OR (j.created_at, j.job_id) < ($3, $4::uuid))
 ORDER BY j.created_at DESC, j.job_id DESC LIMIT $5

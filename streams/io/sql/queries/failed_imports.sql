@@ -42,12 +42,14 @@ WHERE workspace_id = $1 AND status = ANY($2::text[])
 ORDER BY first_seen_at, failed_import_id
 
 -- find_failed --
--- One failed import with its original.
+-- One failed import with its original, and the call in the library where it came through since or before.
 SELECT failed_import_id, event_id, source_app, external_id, job_id, stage, kind, reason, message, detail, attempts,
        retryable, next_retry_at, retried_at, status, fingerprint, first_seen_at, last_seen_at, resolved_at,
        origin_topic, origin_partition, origin_offset, original_key, original_value, original_headers,
        (SELECT filename FROM job_calls j WHERE j.workspace_id = f.workspace_id AND j.job_id = f.job_id
-           AND j.source_app = f.source_app AND j.external_id = f.external_id) AS filename
+           AND j.source_app = f.source_app AND j.external_id = f.external_id) AS filename,
+       (SELECT recording_id FROM imported_calls i WHERE i.workspace_id = f.workspace_id
+           AND i.source_app = f.source_app AND i.external_id = f.external_id) AS call_id
 FROM failed_imports f WHERE workspace_id = $1 AND failed_import_id = $2
 
 -- failed_status --

@@ -4,6 +4,8 @@ WITH page AS (
     SELECT * FROM import_jobs
     WHERE workspace_id = $1 AND ($2::uuid IS NULL OR job_id = $2)
       AND ($3::timestamptz IS NULL OR (created_at, job_id) < ($3, $4::uuid))
+      AND ($6::uuid IS NULL OR source_id = $6) AND ($7::text[] IS NULL OR job_type = ANY($7))
+      AND ($8::text IS NULL OR source_app = $8)
     ORDER BY created_at DESC, job_id DESC LIMIT $5
 )
 SELECT p.job_id, p.job_type, p.source_app, p.source_id, p.total_calls, p.open_ended, p.cancelled_at, p.last_error,
@@ -37,10 +39,11 @@ ORDER BY updated_at DESC, source_app, external_id LIMIT $3
 -- stands is only a note beside: a call that is stored is through with it, and one that failed is not in it; one that is
 -- retried waits for it again, whatever was noted before.
 SELECT j.source_app, j.external_id, j.filename, j.status, j.reason, j.updated_at,
-       i.recording_id, f.failed_import_id, coalesce(f.message, w.why) AS message,
+       i.recording_id, r.title, f.failed_import_id, coalesce(f.message, w.why) AS message,
        coalesce(f.next_retry_at, w.next_try_at) AS next_retry_at, t.state, t.chunks_done, t.chunks_total
 FROM job_calls j
 LEFT JOIN imported_calls i USING (workspace_id, source_app, external_id)
+LEFT JOIN recordings r ON r.workspace_id = j.workspace_id AND r.recording_id = i.recording_id
 LEFT JOIN import_jobs p ON p.job_id = j.job_id
 LEFT JOIN waiting_calls w ON w.source_id = p.source_id AND w.external_id = j.external_id AND j.status = 'waiting'
 LEFT JOIN LATERAL (
@@ -67,12 +70,6 @@ WHERE j.workspace_id = $1 AND j.job_id = $2
   AND ($3::text[] IS NULL OR j.status = ANY($3))
   AND ($4::text IS NULL OR (j.source_app, j.external_id) > ($4, $5))
 ORDER BY j.source_app, j.external_id LIMIT $6
-
--- failed_of_job --
--- The failed imports of a job that a person can retry.
-SELECT failed_import_id FROM failed_imports
-WHERE workspace_id = $1 AND job_id = $2 AND status IN ('open', 'parked')
-ORDER BY failed_import_id
 
 -- cancel_job --
 -- Mark a job as cancelled; the first time counts.

@@ -1,10 +1,10 @@
 -- add_pull_job --
 -- A new import from a source. Its first command is about to be published.
 INSERT INTO import_jobs (
-    job_id, workspace_id, job_type, source_app, created_by, source_id, date_from, date_to, filters, phase, open_ended,
-    kicked_at
+    job_id, workspace_id, job_type, source_app, created_by, source_id, date_from, date_to, filters, phase, on_schedule,
+    open_ended, kicked_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, true, now())
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, true, now())
 
 -- find_step --
 -- What the next command of a job must say.
@@ -18,12 +18,14 @@ UPDATE import_jobs SET kicked_at = NULL WHERE job_id = $1 AND step = $2 AND leas
 -- take_step --
 -- Begin a step, unless the job has moved on, rests, is over, or another worker is at it.
 UPDATE import_jobs j SET leased_until = clock_timestamp() + make_interval(secs => $3), resume_at = NULL,
-    started_at = CASE WHEN j.step = 0 AND j.tries = 0 THEN now() ELSE j.started_at END
-WHERE j.job_id = $1 AND j.step = $2 AND j.source_id IS NOT NULL AND j.phase IN ('counting', 'pulling')
+    started_at = CASE WHEN j.step = 0 AND j.tries = 0 THEN now() ELSE j.started_at END,
+    held_for = NULL, last_error = CASE WHEN j.held_for IS NULL THEN j.last_error END
+FROM workspaces w
+WHERE w.workspace_id = j.workspace_id AND j.job_id = $1 AND j.step = $2 AND j.source_id IS NOT NULL AND j.phase IN ('counting', 'pulling')
     AND j.cancelled_at IS NULL AND j.failed_at IS NULL
     AND (j.leased_until IS NULL OR j.leased_until <= now()) AND (j.resume_at IS NULL OR j.resume_at <= now())
 RETURNING j.job_id, j.source_id, j.job_type, j.date_from, j.date_to, j.filters, j.phase, j.cursor, j.step, j.tries,
-    j.created_at, j.leased_until
+    j.created_at, j.leased_until, j.on_schedule, w.plan, w.window_from, w.window_to, w.window_zone
 
 -- renew_lease --
 -- Lengthen the lease, if it is still the holder's.
@@ -52,6 +54,11 @@ RETURNING step
 -- rest --
 -- The job stays at this step until later.
 UPDATE import_jobs SET cursor = $3, tries = $4, last_error = $5, resume_at = $6, leased_until = NULL, kicked_at = NULL
+WHERE job_id = $1 AND step = $2 AND phase IN ('counting', 'pulling') RETURNING job_id
+
+-- hold --
+-- The job stays at this step until its workspace allows it to go on.
+UPDATE import_jobs SET resume_at = $3, held_for = $4, last_error = $5, leased_until = NULL, kicked_at = NULL
 WHERE job_id = $1 AND step = $2 AND phase IN ('counting', 'pulling') RETURNING job_id
 
 -- give_up_job --
@@ -115,16 +122,18 @@ UPDATE import_jobs SET phase = 'done', failed_at = now(), open_ended = false, le
 WHERE phase IN ('counting', 'pulling') AND source_id IS NULL AND cancelled_at IS NULL RETURNING job_id, source_app
 
 -- known_calls --
--- What is known of the calls of a page: taken by this job, stored, waiting, failed or discarded.
+-- What is known of the calls of a page: taken by this job, stored, waiting, failed, discarded or erased.
 SELECT c.external_id, coalesce(j.accepted OR j.status <> 'pending', false) AS taken, r.observed_at AS stored_at,
     i.external_id IS NULL AS is_new, w.external_id IS NOT NULL AS waits, w.job_id AS waits_in,
-    f.observed_at AS failed_at, CASE WHEN i.status = 'discarded' THEN i.updated_at END AS discarded_at
+    f.observed_at AS failed_at, CASE WHEN i.status = 'discarded' THEN i.updated_at END AS discarded_at,
+    e.external_id IS NOT NULL AS erased
 FROM unnest($5::text[]) AS c (external_id)
 LEFT JOIN job_calls j ON j.job_id = $1 AND j.source_app = $3 AND j.external_id = c.external_id
 LEFT JOIN recordings r ON r.workspace_id = $2 AND r.source_app = $3 AND r.external_id = c.external_id
     AND (r.full_transcript IS NOT NULL OR r.media IS NOT NULL)
 LEFT JOIN waiting_calls w ON w.source_id = $4 AND w.external_id = c.external_id
 LEFT JOIN imported_calls i ON i.workspace_id = $2 AND i.source_app = $3 AND i.external_id = c.external_id
+LEFT JOIN erased_calls e ON e.workspace_id = $2 AND e.source_app = $3 AND e.external_id = c.external_id
 LEFT JOIN LATERAL (
     SELECT max(coalesce(f.observed_at, f.first_seen_at)) AS observed_at FROM failed_imports f
     WHERE f.workspace_id = $2 AND f.source_app = $3 AND f.external_id = c.external_id
@@ -217,7 +226,9 @@ FROM due d
 WHERE w.source_id = d.source_id AND w.external_id = d.external_id
 RETURNING w.external_id, w.job_id, w.why, w.tries, w.from_webhook, w.started_at,
     (SELECT job_type FROM import_jobs WHERE job_id = w.job_id) AS job_type,
-    (SELECT cancelled_at IS NOT NULL FROM import_jobs WHERE job_id = w.job_id) AS cancelled
+    (SELECT cancelled_at IS NOT NULL FROM import_jobs WHERE job_id = w.job_id) AS cancelled,
+    EXISTS (SELECT FROM erased_calls e WHERE e.workspace_id = w.workspace_id AND e.source_app = w.source_app
+        AND e.external_id = w.external_id) AS erased
 
 -- try_later --
 -- The call waits on; its job says what for.
@@ -261,12 +272,16 @@ ORDER BY c.next_sync_at LIMIT $1
 -- Take a due sync: the next one comes after the source's interval, a tenth more or less so that not all come together.
 UPDATE import_sync_configs c
 SET next_sync_at = now() + make_interval(mins => c.sync_frequency_minutes) * (0.9 + 0.2 * random())
-FROM import_sources s
+FROM import_sources s JOIN workspaces w USING (workspace_id)
 WHERE c.source_id = $1 AND s.source_id = c.source_id AND c.enabled AND c.next_sync_at <= now() AND s.is_active
     AND s.error_message IS NULL AND NOT EXISTS (
         SELECT FROM import_jobs j WHERE j.source_id = c.source_id AND j.job_type = 'sync'
             AND j.phase IN ('counting', 'pulling') AND j.cancelled_at IS NULL AND j.failed_at IS NULL)
-RETURNING s.source_id, s.workspace_id, s.source_app, s.user_id, s.synced_until
+RETURNING s.source_id, s.workspace_id, s.source_app, s.user_id, s.synced_until, w.window_from, w.window_to, w.window_zone
+
+-- put_off_sync --
+-- The next sync comes at this time instead.
+UPDATE import_sync_configs SET next_sync_at = $2 WHERE source_id = $1
 
 -- kick_jobs --
 -- Jobs that nobody is at and whose turn it is: their rest is over, their worker died, or their command was lost.
