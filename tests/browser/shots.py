@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.browser.rig import PHONE, ROOT, WIDE, Hub, Person, open_hub
+from tests.browser.rig import PHONE, ROOT, SETTLED, WIDE, Hub, Person, open_hub
 from tests.fakes.vendors.core import Fault, start_fake_vendors
 from tests.servers import shared_servers
 
@@ -136,7 +136,7 @@ async def picture(person: Person, shot: Shot, path: Path) -> None:
     await page.get_by_role("heading", level=1).first.wait_for()
     if shot.wait:
         await page.get_by_text(shot.wait).first.wait_for()
-    await page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+    await page.wait_for_function(SETTLED)
     await page.evaluate("document.fonts.ready")
     await page.screenshot(path=path, type="jpeg", quality=QUALITY, full_page=shot.full, animations="disabled")
 

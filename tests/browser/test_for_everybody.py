@@ -16,10 +16,11 @@ from tests.fakes.vendors.core import Fault
 pytestmark = pytest.mark.browser
 NARROW: ViewportSize = {"width": 360, "height": 740}
 NARROW_RULES = ("target-size", "scrollable-region-focusable", "aria-hidden-focus", "list", "aria-required-children")
+STILL = "() => !document.getAnimations().some(each => each.playState === 'running')"
 BEYOND = """
 () => [...document.querySelectorAll('main *')]
     .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-    .filter(each => !each.closest('[class*=overflow], .sr-only'))
+    .filter(each => !each.closest('[class*=overflow], [class*=sr-only]'))
     .slice(0, 3).map(each => each.outerHTML.slice(0, 160))
 """
 
@@ -94,9 +95,11 @@ async def faults_of(person: Person, places: tuple[str, ...]) -> list[str]:
         await page.set_viewport_size(WIDE)
         await page.emulate_media(color_scheme="light")
         await person.settled(path, within=True)
+        await page.wait_for_function(STILL)
         found += [f"{path}: {each}" for each in await person.serious_faults()]
         await page.emulate_media(color_scheme="dark")
-        await page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+        await page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+        await page.wait_for_function(STILL)
         found += [f"{path}, dark: {each}" for each in await person.serious_faults("color-contrast")]
         await page.set_viewport_size(NARROW)
         await page.wait_for_function(SETTLED)

@@ -39,7 +39,7 @@ async def test_everything_from_connecting_to_a_retry_is_done_by_keyboard(hub: Hu
         await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         await page.keyboard.press("Enter")
         await tab_to(page, page.get_by_role("searchbox", name="Find a platform"))
-        await page.keyboard.type("fireflies")
+        await page.keyboard.type("fireflies", delay=40)
         await tab_to(page, page.locator("#content").get_by_role("link", name="Fireflies"))
         await page.keyboard.press("Enter")
         await tab_to(page, page.get_by_label("API key"))

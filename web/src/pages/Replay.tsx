@@ -55,7 +55,7 @@ function Allowed() {
   return (
     <>
       <PageHeader title="Replay" lead={LEAD} />
-      <div className="grid gap-5">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-5">
         <Choose onStarted={(replay) => show(replay.id)} />
         <div ref={panel} className="scroll-mt-4 empty:hidden">{open && <Opened key={open} id={open} onClose={() => show(null)} onStarted={(replay) => show(replay.id)} />}</div>
         <section aria-label="Replays so far">

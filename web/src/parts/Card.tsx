@@ -31,7 +31,7 @@ export function PageHeader({ title, lead, actions, above, tab }: {
       <div className="min-w-0 max-w-[72ch]">
         {above && <div className="mb-1 text-sm text-soft">{above}</div>}
         <h1 className="font-serif text-2xl font-semibold tracking-tight break-words" tabIndex={-1}>{title}</h1>
-        {lead && <p className="mt-1 text-base text-soft">{lead}</p>}
+        {lead && <p className="mt-1 text-base break-words text-soft">{lead}</p>}
       </div>
       {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
     </header>

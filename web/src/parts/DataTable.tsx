@@ -1,8 +1,9 @@
 // The list of the page. Pages come from the server by cursor, only what is on the screen is drawn (100,000 rows stay smooth),
 // arrow keys walk the rows and Enter opens one; below 640 px each row is a stacked card.
 import { useReactTable, getCoreRowModel, type ColumnDef, type Row, type RowData } from "@tanstack/react-table";
-import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { useWindowVirtualizer, type VirtualItem } from "@tanstack/react-virtual";
 import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from "react";
+import { useLocation } from "react-router";
 import type { Pages } from "@/api/queries";
 import { cn } from "@/lib/cn";
 import { useMedia, useNarrow } from "@/lib/media";
@@ -98,8 +99,11 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
     return () => watch.disconnect();
   }, [rows.length, cards]);
   const model = table.getRowModel().rows;
+  const { key } = useLocation();
+  const remembered = `${key} ${label}`;
   const virtual = useWindowVirtualizer({
     count: model.length,
+    initialMeasurementsCache: HEIGHTS.get(remembered),
     estimateSize: () => (cards ? 132 : rowHeight),
     overscan: 8,
     scrollMargin: margin,
@@ -111,6 +115,8 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
   useEffect(() => {
     if (hasNextPage && !isFetchingNextPage && !isFetchNextPageError && last >= model.length - 12) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage, last, model.length]);
+
+  useEffect(() => () => remember(remembered, virtual.measurementsCache), [remembered, virtual]);
 
   const focusRow = useCallback(
     (at: number) => {
@@ -217,6 +223,17 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
       </div>
     </div>
   );
+}
+
+/** How high the rows of lists were, by the place in the history: who comes back finds the list as tall, and so the same rows. */
+const HEIGHTS = new Map<string, VirtualItem[]>();
+const KEPT = 10;
+
+function remember(key: string, heights: VirtualItem[]): void {
+  if (!heights.length) return;
+  HEIGHTS.delete(key);
+  HEIGHTS.set(key, heights);
+  for (const old of [...HEIGHTS.keys()].slice(0, -KEPT)) HEIGHTS.delete(old);
 }
 
 const FRAME = "min-w-0 rounded-lg border border-line bg-card shadow-low";

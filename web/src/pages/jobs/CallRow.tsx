@@ -31,8 +31,8 @@ function Said({ call }: { call: JobCall }) {
 
 function Leads({ call }: { call: JobCall }) {
   const name = callName(call);
-  if (call.failed_import_id) return <Link className="link" to={`/failed/${call.failed_import_id}`} aria-label={`Why ${name} failed`}>See why</Link>;
-  if (call.call_id) return <Link className="link" to={`/calls/${call.call_id}`} aria-label={`Open ${name}`}>Open call</Link>;
+  if (call.failed_import_id) return <Link className="link" to={`/failed/${call.failed_import_id}`} aria-label={`See why ${name} failed`}>See why</Link>;
+  if (call.call_id) return <Link className="link" to={`/calls/${call.call_id}`} aria-label={`Open call ${name}`}>Open call</Link>;
   return null;
 }
 

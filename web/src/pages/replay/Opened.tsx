@@ -102,7 +102,7 @@ function Found({ replay, onStarted }: { replay: Replay; onStarted: (replay: Repl
   const seen = report.would_import + report.would_change + report.unchanged + report.older + report.would_fail;
   const changes = [report.would_import && `${count(report.would_import, "call")} will be imported`, report.would_change && `${count(report.would_change, "call")} will change`].filter(Boolean).join(" and ");
   return (
-    <div className="grid gap-6">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-6">
       <p role="status" className="text-lg font-semibold">
         {seen === 0 ? "No call fits what you chose" : worthIt(replay) ? resultWords(replay) : "Nothing would change: there is no need to start it"}
       </p>

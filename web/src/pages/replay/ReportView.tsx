@@ -19,7 +19,7 @@ const TILES: readonly { key: "would_import" | "would_change" | "unchanged" | "ol
 export function ReportView({ report }: { report: Report }) {
   const { sample = [], failures = [] } = report;
   return (
-    <div className="grid gap-6">
+    <div className="grid grid-cols-[minmax(0,1fr)] gap-6">
       <ul aria-label="What would happen" className="grid grid-cols-2 gap-3 md:grid-cols-5">
         {TILES.map((each) => (
           <li key={each.key} className="rounded-md bg-sunken px-3.5 py-3">
@@ -32,13 +32,13 @@ export function ReportView({ report }: { report: Report }) {
       {sample.length > 0 && (
         <section aria-label="Changes">
           <h3 className="mb-2 font-semibold">{sample.length < report.would_change ? `${count(sample.length, "change")} of ${report.would_change}, as a sample` : count(sample.length, "change")}</h3>
-          <ul className="grid gap-3">{sample.map((each) => <Change key={`${each.source_app} ${each.external_id}`} change={each} />)}</ul>
+          <ul className="grid grid-cols-[minmax(0,1fr)] gap-3">{sample.map((each) => <Change key={`${each.source_app} ${each.external_id}`} change={each} />)}</ul>
         </section>
       )}
       {failures.length > 0 && (
         <section aria-label="Would fail">
           <h3 className="mb-2 font-semibold">{failures.length < report.would_fail ? `${count(failures.length, "call")} of ${report.would_fail} that would fail` : `${count(failures.length, "call")} that would fail`}</h3>
-          <ul className="grid gap-2">
+          <ul className="grid grid-cols-[minmax(0,1fr)] gap-2">
             {failures.map((each) => (
               <li key={`${each.source_app} ${each.external_id}`} className="rounded-md border border-line px-3.5 py-2.5">
                 <Which app={each.source_app} id={each.external_id} />
