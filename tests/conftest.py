@@ -17,7 +17,7 @@ from ops.migrate import ensure_home, migrate
 from ops.topics import create_topics
 from schemas.settings import Settings
 from streams.io.store import open_pool
-from tests.servers import addresses_of, own_servers, shared_servers
+from tests.servers import Servers, addresses_of, own_servers, shared_servers
 from tests.stack import Stack, start_stack
 
 HERE = Path(__file__).parent
@@ -107,6 +107,14 @@ async def stack(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Asy
     finally:
         await running.close_pools()
         running.stop()
+
+
+@pytest.fixture(scope="session")
+async def quiet() -> AsyncIterator[Servers]:
+    """Kafka and PostgreSQL beside the session's, for stacks of a test's own: a new stack reads its topics from their
+    beginning, and on the session's broker that is whatever all other tests have published."""
+    with own_servers("quiet") as local:
+        yield addresses_of(local)
 
 
 @pytest.fixture(scope="session")

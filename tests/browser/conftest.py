@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.browser.rig import Hub, open_hub
-from tests.conftest import Broker
 from tests.fakes.vendors.core import Vendors, start_fake_vendors
+from tests.servers import Servers
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +18,8 @@ def browser_vendors() -> Iterator[Vendors]:
 
 @pytest.fixture(scope="session")
 async def hub(
-    broker: Broker, browser_vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
+    quiet: Servers, browser_vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Hub]:  # fmt: skip
     """callstream as a whole, its vendors, and a browser."""
-    async with open_hub(tmp_path_factory.mktemp("browser"), broker.bootstrap, browser_vendors) as running:
+    async with open_hub(tmp_path_factory.mktemp("browser"), quiet, browser_vendors) as running:
         yield running

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.rig import PHONE, ROOT, SETTLED, WIDE, Hub, Person, open_hub
+from tests.fakes.audio import make_wav
 from tests.fakes.vendors.core import Fault, start_fake_vendors
 from tests.servers import shared_servers
 
@@ -25,6 +26,13 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": PHONE, "color_scheme": "light", "has_touch": True, "is_mobile": True},
 }
 QUALITY = 82
+FILES = (
+    ("kick-off.vtt", b"WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n<v Mila>Shall we look at the offer?\n"),
+    ("empty-chair.json", b'{"segments": "none"}'),
+    ("interview.wav", make_wav(25.0, 610)),
+    ("notes.txt", b"Mila: Good morning\nTheo: Good morning, Mila\n"),
+)
+"""The second is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +50,9 @@ async def fill(hub: Hub, owner: Person) -> list[Shot]:
     for place, platform in enumerate(PLATFORMS):
         hub.seed(platform, 6 + 5 * place, days=20)
     for platform in PLATFORMS:
-        credential = hub.vendors.credential(platform)
-        await owner.api("POST", "/api/sources", platform=platform, fields=credential)
-    await upload(owner)
-    await hub.until(lambda: _at_rest(owner), "all first syncs")
+        await owner.connect(platform, hub.vendors.credential(platform))
+    await owner.upload(*FILES)
+    await hub.until(owner.at_rest, "all first syncs")
     hub.vendors.world.order("hubspot", Fault("forbidden", times=1000))
     found = (await owner.api("GET", "/api/sources"))["items"]
     failing = next(each for each in found if each["platform"] == "hubspot")
@@ -58,48 +65,32 @@ async def fill(hub: Hub, owner: Person) -> list[Shot]:
     replay = await owner.api("POST", "/api/replays", dry_run=True)
     await hub.until(lambda: _over(owner, f"/api/replays/{replay['id']}"), "the dry run")
     await hub.until(lambda: _in_error(owner), "the source that fails")
-    calls = (await owner.api("GET", "/api/calls?source_app=fathom"))["items"]
+    [played] = (await owner.api("GET", "/api/calls?q=interview"))["items"]
     jobs = (await owner.api("GET", "/api/imports"))["items"]
     failed = (await owner.api("GET", "/api/failed-imports"))["items"]
     largest = max(jobs, key=lambda job: job["total_calls"])
     return [
         Shot("hub", "/"),
+        Shot("upload", "/?upload=1"),
         Shot("connect", "/connect"),
         Shot("connect-form", "/connect/fireflies"),
         Shot("jobs", "/jobs"),
         Shot("job", f"/jobs/{largest['id']}"),
         Shot("failed", "/failed"),
         Shot("failed-detail", f"/failed/{failed[0]['id']}"),
-        Shot("library", "/calls?q=call"),
-        Shot("call", f"/calls/{calls[0]['id']}"),
+        Shot("library", "/calls"),
+        Shot("library-search", "/calls?q=offer"),
+        Shot("call", f"/calls/{played['id']}"),
         Shot("coverage", "/coverage"),
-        Shot("replay", "/replay"),
+        Shot("replay", f"/replay?open={replay['id']}"),
         Shot("pipeline", "/pipeline"),
         Shot("settings-keys", "/settings/keys"),
         Shot("settings-webhooks", "/settings/webhooks"),
         Shot("settings-window", "/settings/window"),
         Shot("settings-usage", "/settings/usage"),
+        Shot("settings-people", "/settings/people"),
         Shot("admin", "/admin"),
     ]
-
-
-async def upload(owner: Person) -> None:
-    """Two transcripts and a file that is none."""
-    vtt = b"WEBVTT\n\n00:00:01.000 --> 00:00:04.000\n<v Mila>Shall we look at the offer?\n"
-    for name, body in (
-        ("kick-off.vtt", vtt),
-        ("empty-chair.json", b'{"segments": "none"}'),
-        ("notes.txt", b"Mila: hi"),
-    ):
-        file = {"name": name, "mimeType": "application/octet-stream", "buffer": body}
-        await owner.context.request.post(
-            owner.url + "/api/uploads", headers={"Origin": owner.url}, multipart={"file": file}
-        )
-
-
-async def _at_rest(owner: Person) -> bool | None:
-    jobs = (await owner.api("GET", "/api/imports?limit=100"))["items"]
-    return all(job["status"] not in {"pending", "counting", "in_progress"} for job in jobs) or None
 
 
 async def _over(owner: Person, path: str) -> bool | None:
@@ -133,7 +124,7 @@ async def take(hub: Hub, folder: Path, only: Sequence[str]) -> int:
 async def picture(person: Person, shot: Shot, path: Path) -> None:
     """One picture, when nothing is loading any more."""
     page = await person.open(shot.path)
-    await page.get_by_role("heading", level=1).first.wait_for()
+    await page.locator("h1").first.wait_for()
     if shot.wait:
         await page.get_by_text(shot.wait).first.wait_for()
     await page.wait_for_function(SETTLED)
@@ -147,7 +138,7 @@ async def main(folder: Path, only: Sequence[str]) -> None:
     place = Path(tempfile.mkdtemp(prefix="callstream-shots-"))
     try:
         with start_fake_vendors() as vendors:
-            async with open_hub(place, shared_servers()["kafka"], vendors) as hub:
+            async with open_hub(place, shared_servers(), vendors) as hub:
                 taken = await take(hub, folder, only)
         print(f"{taken} pictures in {folder}")
     finally:

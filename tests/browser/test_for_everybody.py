@@ -1,7 +1,6 @@
 """Every page, empty and full, light and dark, wide and narrow: no serious fault by axe, and nothing beyond the edge."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -16,13 +15,22 @@ from tests.fakes.vendors.core import Fault
 pytestmark = pytest.mark.browser
 NARROW: ViewportSize = {"width": 360, "height": 740}
 NARROW_RULES = ("target-size", "scrollable-region-focusable", "aria-hidden-focus", "list", "aria-required-children")
+DRAWN = """
+() => new Promise(drawn => {
+    let frames = 4;
+    const next = () => (frames-- ? requestAnimationFrame(next) : setTimeout(drawn));
+    next();
+})
+"""
 STILL = "() => !document.getAnimations().some(each => each.playState === 'running')"
 BEYOND = """
 () => [...document.querySelectorAll('main *')]
     .filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .filter(each => !each.closest('[class*=overflow], [class*=sr-only]'))
+    .concat([...document.querySelectorAll('[role=row]')].filter(each => each.scrollWidth > each.clientWidth + 1))
     .slice(0, 3).map(each => each.outerHTML.slice(0, 160))
 """
+WIDTHS = (768, 1024, 1280, 1600)
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,13 @@ class Full:
 
 
 @pytest.fixture(scope="module")
-async def full(hub: Hub) -> AsyncIterator[Full]:
+async def full(hub: Hub) -> Full:
     """Sources that work and one that does not, calls with and without a recording, failures, keys, webhooks, people."""
     workspace_id = await hub.workspace("Berg & Sons")
     user_id = await hub.member(workspace_id, "Mila Berg", "owner")
     async with hub.person("Mila Berg", workspace_id=workspace_id, user_id=user_id) as owner:
         places = await furnish(hub, owner)
-    yield Full(workspace_id, user_id, tuple(places))
+    return Full(workspace_id, user_id, tuple(places))
 
 
 async def furnish(hub: Hub, owner: Person) -> list[str]:
@@ -60,9 +68,7 @@ async def furnish(hub: Hub, owner: Person) -> list[str]:
     await owner.api("POST", f"/api/sources/{failing}/sync")
     await owner.api("POST", "/api/keys", name="Nightly report", scopes=["read"])
     await owner.api("POST", "/api/members", name="Sam Ortiz", role="member", email="sam@acme.example")
-    hook = await owner.api(
-        "POST", "/api/webhook-subscriptions", url=hub.receiver.url("/everybody"), description="CRM"
-    )
+    hook = await owner.api("POST", "/api/webhook-subscriptions", url=hub.receiver.url("/everybody"), description="CRM")
     await owner.api("POST", f"/api/webhook-subscriptions/{hook['id']}/test")
     replay = await owner.api("POST", "/api/replays", dry_run=True)
 
@@ -82,7 +88,8 @@ async def furnish(hub: Hub, owner: Person) -> list[str]:
     played = next(each for each in calls if each["title"] == "talk")
     read = next(each for each in calls if each["title"] == "planning")
     return [
-        f"/calls/{played['id']}", f"/calls/{read['id']}?view=both", f"/jobs/{jobs[0]['id']}", f"/failed/{failed[0]['id']}",
+        f"/calls/{played['id']}", f"/calls/{read['id']}?view=both", f"/jobs/{jobs[0]['id']}",
+        f"/failed/{failed[0]['id']}",
         f"/replay?open={replay['id']}", f"/settings/webhooks?open={hook['id']}", f"/?older={sources[0]['id']}",
         f"/?disconnect={sources[0]['id']}",
     ]  # fmt: skip
@@ -101,7 +108,13 @@ async def faults_of(person: Person, places: tuple[str, ...]) -> list[str]:
         await page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
         await page.wait_for_function(STILL)
         found += [f"{path}, dark: {each}" for each in await person.serious_faults("color-contrast")]
+        for width in WIDTHS:
+            await page.set_viewport_size({"width": width, "height": 900})
+            await page.evaluate(DRAWN)
+            if beyond := await page.evaluate(BEYOND):
+                found.append(f"{path}: sticks out at {width} px, {beyond}")
         await page.set_viewport_size(NARROW)
+        await page.evaluate(DRAWN)
         await page.wait_for_function(SETTLED)
         wide = await page.evaluate("document.scrollingElement.scrollWidth - document.documentElement.clientWidth")
         beyond = await page.evaluate(BEYOND)

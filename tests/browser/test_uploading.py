@@ -60,7 +60,9 @@ async def test_many_files_go_up_with_one_bad_among_them_and_the_same_file_is_sto
 
         await page.get_by_role("link", name="Import Hub").first.click()
         await choose(noor, file("interview.mp3", recording))
-        twice = page.get_by_role("list", name="Uploads").get_by_role("listitem").filter(has_text="Already in your library")
+        twice = (
+            page.get_by_role("list", name="Uploads").get_by_role("listitem").filter(has_text="Already in your library")
+        )
         await expect(twice).to_have_count(1)
         assert len((await noor.api("GET", "/api/calls"))["items"]) == 4
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from tests.conftest import Broker
 from tests.fakes.receiver import Receiver, receiving
+from tests.servers import Servers
 from tests.stack import Stack, start_stack, until
 from tests.system.api_harness import GENERIC
 
@@ -25,10 +25,10 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def told_stack(receiver: Receiver, broker: Broker, tmp_path: Path) -> AsyncIterator[Stack]:
+async def told_stack(receiver: Receiver, quiet: Servers, tmp_path: Path) -> AsyncIterator[Stack]:
     """A stack that may post to the receiver."""
     env = {"CALLSTREAM_WEBHOOK_ALLOW_HOSTS": receiver.host}
-    stack = await asyncio.to_thread(start_stack, tmp_path, broker.bootstrap, env=env)
+    stack = await asyncio.to_thread(start_stack, tmp_path, quiet["kafka"], servers=quiet, env=env)
     try:
         yield stack
     finally:

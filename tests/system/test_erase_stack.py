@@ -18,9 +18,9 @@ from streams.io import clock, sources
 from streams.io.erase import ERASED
 from streams.io.secrets import open_secrets
 from streams.io.store import in_workspace
-from tests.conftest import Broker
 from tests.fakes.audio import make_wav
 from tests.fakes.vendors.core import Vendors, start_fake_vendors
+from tests.servers import Servers
 from tests.stack import ROLES, Stack, start_stack, until
 from tests.system.test_pipeline import generic, records_of
 
@@ -36,13 +36,13 @@ def vendors() -> Any:
 
 @pytest.fixture(scope="module")
 async def stack(
-    broker: Broker, vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
+    quiet: Servers, vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:  # fmt: skip
     """callstream with two workers that store."""
     folder = tmp_path_factory.mktemp("erase")
     running = await asyncio.to_thread(
         lambda: start_stack(
-            folder, broker.bootstrap, vendor_origin=vendors.origin, roles=ROLES | {"pipeline": 2},
+            folder, quiet["kafka"], servers=quiet, vendor_origin=vendors.origin, roles=ROLES | {"pipeline": 2},
             env={"CALLSTREAM_FIRST_SYNC_DAYS": "3650"},
         )
     )  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from streams.io import clock
-from tests.conftest import Broker
 from tests.fakes.vendors.core import Vendors, start_fake_vendors
 from tests.graphql_client import Client
+from tests.servers import Servers
 from tests.stack import Stack, start_stack, until
 
 pytestmark = pytest.mark.system
@@ -28,11 +28,13 @@ def vendors() -> Any:
 
 @pytest.fixture(scope="module")
 async def stack(
-    broker: Broker, vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
+    quiet: Servers, vendors: Vendors, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stack]:  # fmt: skip
     """callstream, with its sources turned to the fakes."""
     running = await asyncio.to_thread(
-        lambda: start_stack(tmp_path_factory.mktemp("graphql"), broker.bootstrap, vendor_origin=vendors.origin)
+        lambda: start_stack(
+            tmp_path_factory.mktemp("graphql"), quiet["kafka"], servers=quiet, vendor_origin=vendors.origin
+        )
     )
     try:
         yield running

@@ -111,7 +111,7 @@ function Opened({ call, q }: { call: Shape<"CallDetail">; q: string }) {
         lead={
           <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
             <span className="inline-flex items-center gap-2"><PlatformLogo platform={call.source_app} size="sm" />{platform}</span>
-            {call.recording_start_time ? <Time at={call.recording_start_time} /> : <span>Nobody knows when</span>}
+            {call.recording_start_time ? <Time at={call.recording_start_time} /> : <span>Time not known</span>}
             {call.duration_seconds !== null && <span>{duration(call.duration_seconds)}</span>}
           </span>
         }

@@ -15,7 +15,7 @@ export default function Settings() {
   return (
     <>
       <PageHeader title="Settings" tab={`${section.label} · Settings`} lead="Keys, notifications, limits and people of this workspace." />
-      <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 lg:grid-cols-[12rem_minmax(0,1fr)]">
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-x-10 gap-y-6 xl:grid-cols-[12rem_minmax(0,1fr)]">
         <Sections current={section} />
         <section aria-labelledby="section" className="min-w-0">
           <h2 id="section" className="text-xl font-semibold">{section.label}</h2>
@@ -38,7 +38,7 @@ function Sections({ current }: { current: Section }) {
     <nav
       ref={nav}
       aria-label="Settings"
-      className="relative flex gap-1 overflow-x-auto border-b border-line [scrollbar-width:none] max-lg:-mx-4 max-lg:px-4 lg:sticky lg:top-6 lg:flex-col lg:self-start lg:overflow-visible lg:border-0"
+      className="relative flex gap-1 overflow-x-auto border-b border-line [scrollbar-width:none] max-xl:-mx-4 max-xl:px-4 xl:sticky xl:top-6 xl:flex-col xl:self-start xl:overflow-visible xl:border-0"
     >
       {SECTIONS.map((each) => (
         <NavLink
@@ -46,12 +46,12 @@ function Sections({ current }: { current: Section }) {
           to={`/settings/${each.value}`}
           className={({ isActive }) =>
             cn(
-              "target flex shrink-0 items-center gap-2.5 px-3 font-medium -outline-offset-2 transition-colors max-lg:-mb-px max-lg:border-b-2 lg:rounded-md",
-              isActive ? "text-ink max-lg:border-accent lg:bg-accent-wash lg:text-accent" : "text-soft hover:text-ink max-lg:border-transparent lg:hover:bg-sunken",
+              "target flex shrink-0 items-center gap-2.5 px-3 font-medium -outline-offset-2 transition-colors max-xl:-mb-px max-xl:border-b-2 xl:rounded-md",
+              isActive ? "text-ink max-xl:border-accent xl:bg-accent-wash xl:text-accent" : "text-soft hover:text-ink max-xl:border-transparent xl:hover:bg-sunken",
             )
           }
         >
-          <each.icon size={18} className="shrink-0 max-lg:hidden" />{each.label}
+          <each.icon size={18} className="shrink-0 max-xl:hidden" />{each.label}
         </NavLink>
       ))}
     </nav>

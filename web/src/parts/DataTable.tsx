@@ -10,6 +10,7 @@ import { useMedia, useNarrow } from "@/lib/media";
 import { Button } from "./Button";
 import { Checkbox } from "./Field";
 import { ErrorState, Loading, Skeleton } from "./States";
+import { leftOut, useWidth } from "./fitting";
 
 export interface Column<T> {
   id: string;
@@ -19,7 +20,7 @@ export interface Column<T> {
   /** A track of the grid: "minmax(12rem, 2fr)", "8rem". Default minmax(0, 1fr). */
   width?: string;
   align?: "end";
-  /** Left out below this width: md 768 px, lg 1024 px (in cards it shows always, unless `card` is "hide"). */
+  /** Left out below this width, and first where the table has too little room: md 768 px, lg 1024 px (in cards it shows always, unless `card` is "hide"). */
   from?: "md" | "lg";
   /** In a stacked card: the head line, a line with its label (default), a line without, or nothing. */
   card?: "title" | "line" | "plain" | "hide";
@@ -70,15 +71,19 @@ export interface DataTableProps<T> {
 }
 
 export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen, selection, total, empty, rowHeight = 57 }: DataTableProps<T>) {
-  const cards = useNarrow();
+  const [width, measured] = useWidth();
+  const narrow = useNarrow();
+  const out = width === null ? NOTHING : leftOut(columns, width, selection !== undefined);
+  const cards = narrow || out === null;
+  const [noLg, noMd] = [out?.has("lg") ?? false, out?.has("md") ?? false];
   const md = useMedia("(min-width: 768px)");
   const lg = useMedia("(min-width: 1024px)");
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const definitions = useMemo<ColumnDef<T>[]>(() => columns.map((column) => ({ id: column.id, header: column.header, meta: { column } })), [columns]);
   const visibility = useMemo(() => {
-    const hidden = (column: Column<T>) => (cards ? column.card === "hide" : (column.from === "lg" && !lg) || (column.from === "md" && !md));
+    const hidden = (column: Column<T>) => (cards ? column.card === "hide" : (column.from === "lg" && (!lg || noLg)) || (column.from === "md" && (!md || noMd)));
     return Object.fromEntries(columns.map((each) => [each.id, !hidden(each)]));
-  }, [columns, cards, md, lg]);
+  }, [columns, cards, md, lg, noMd, noLg]);
   const table = useReactTable({
     data: rows,
     columns: definitions,
@@ -157,7 +162,7 @@ export function DataTable<T>({ label, columns, query, rowId, rowName, onRowOpen,
   if (!rows.length) return <div className={FRAME}>{empty}</div>;
   const chosenAll = selection !== undefined && rows.every((each) => selection.selected.has(rowId(each)));
   return (
-    <div className={cn(FRAME, query.isPlaceholderData && "opacity-70")}>
+    <div ref={measured} className={cn(FRAME, query.isPlaceholderData && "opacity-70")}>
       <div
         role="grid"
         aria-label={label}
@@ -236,6 +241,7 @@ function remember(key: string, heights: VirtualItem[]): void {
   for (const old of [...HEIGHTS.keys()].slice(0, -KEPT)) HEIGHTS.delete(old);
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
 const FRAME = "min-w-0 rounded-lg border border-line bg-card shadow-low";
 
 /** The cells of a row, drawn again only when the row or the columns are others: scrolling moves rows, it does not change them. */

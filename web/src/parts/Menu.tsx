@@ -75,7 +75,7 @@ export function Tabs({ tabs, value, onChange, label, children }: { tabs: Tab[]; 
 }
 
 export function TabPanel({ value, children }: { value: string; children: ReactNode }) {
-  return <RadixTabs.Content value={value} className="outline-none">{children}</RadixTabs.Content>;
+  return <RadixTabs.Content value={value} className="rounded-md outline-offset-4">{children}</RadixTabs.Content>;
 }
 
 /** A hint for the mouse and for focus. Never the only place something is said. */

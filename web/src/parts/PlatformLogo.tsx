@@ -16,7 +16,7 @@ export function usePlatformName(platform: string | null | undefined): string {
 
 function nameOf(platform: string | null | undefined, known: readonly { platform: string; display_name: string }[] | undefined): string {
   if (!platform) return "Unknown source";
-  return known?.find((each) => each.platform === platform)?.display_name ?? { upload: "Upload", generic: "Webhook" }[platform] ?? readable(platform);
+  return known?.find((each) => each.platform === platform)?.display_name ?? { upload: "Upload", generic: "Webhook", all: "All sources" }[platform] ?? readable(platform);
 }
 
 /** Decorative: the name stands beside it, or is given as `title`; with `named` it says the platform's own name. */

@@ -9,7 +9,7 @@ import type { JobCall } from "./change";
 /** "Sync of Fathom", "Upload": the name of a job. */
 export function jobTitle(job: Pick<Job, "job_type" | "source_app">, source: string): string {
   const kind = jobTypeWords(job.job_type);
-  return job.job_type === "upload" || !job.source_app ? kind : `${kind} of ${source}`;
+  return job.job_type === "upload" || !job.source_app || job.source_app === "all" ? kind : `${kind} of ${source}`;
 }
 
 /** The counts as parts of the whole; what is on its way is what is left of the bar. */

@@ -41,10 +41,10 @@ export function Keys() {
     toast.success("The key is revoked", { detail: `${key.name} is refused from now on.` });
   };
   const columns: Column<Key>[] = [
-    { id: "name", header: "Key", width: "minmax(11rem, 2fr)", card: "title", cell: (key) => <Name name={key.name} prefix={key.prefix} /> },
-    { id: "may", header: "May", width: "minmax(9rem, 1.2fr)", cell: (key) => <span className="text-sm">{key.scopes.map(scopeWord).join(", ")}</span> },
-    { id: "made", header: "Made", width: "8rem", from: "md", cell: (key) => <Time at={key.created_at} as="day" className="text-sm" /> },
-    { id: "used", header: "Last used", width: "8rem", cell: (key) => (key.last_used_at ? <Time at={key.last_used_at} as="relative" className="text-sm" /> : <span className="text-sm text-soft">Never</span>) },
+    { id: "name", header: "Key", width: "minmax(8rem, 2fr)", card: "title", cell: (key) => <Name name={key.name} prefix={key.prefix} /> },
+    { id: "may", header: "May", width: "minmax(6rem, 1.2fr)", cell: (key) => <span className="text-sm">{key.scopes.map(scopeWord).join(", ")}</span> },
+    { id: "made", header: "Made", width: "7rem", from: "md", cell: (key) => <Time at={key.created_at} as="day" className="text-sm" /> },
+    { id: "used", header: "Last used", width: "7rem", cell: (key) => (key.last_used_at ? <Time at={key.last_used_at} as="relative" className="text-sm" /> : <span className="text-sm text-soft">Never</span>) },
     { id: "revoke", header: "Revoke", width: "6rem", align: "end", card: "plain", cell: (key) => <Button size="sm" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>Revoke</Button> },
   ];
   const none = list.data?.pages[0]?.items.length === 0;
