@@ -135,7 +135,9 @@ async def test_garbage_on_the_topics_disturbs_nobody(one: Instance, home: Home, 
                 await out.bus.send(topic, key, value, [])
         await out.bus.send(live_events.OUTCOMES[2], b"\xff", b"", [])
         await out.completed(home, "good")
-        assert (await stream.next()).data["external_id"] == "good"
+        # A pipeline that runs on the same broker may give garbage a dead letter of its own, which is told as well.
+        told = await stream.until("import.completed")
+        assert told.data["external_id"] == "good"
 
 
 # Coming back -----------------------------------------------------------------------------------------------------
